@@ -1,0 +1,54 @@
+// Copyright The Roost Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package drivers
+
+import "time"
+
+// NodeReport is what a storage system says of its part on one node.
+type NodeReport struct {
+	// State is how the storage is.
+	State StorageState
+	// Message tells a person why.
+	Message string
+	// ObservedAt is when the storage system last confirmed it. Zero is for what cannot age.
+	ObservedAt time.Time
+}
+
+// StorageState says how a storage system is on a node.
+type StorageState uint8
+
+const (
+	// Unknown is no answer, or one that is too old. It never moves a pod.
+	Unknown StorageState = iota
+	// Online serves I/O from the node's own storage.
+	Online
+	// Degraded serves I/O, with less redundancy or speed than it should.
+	Degraded
+	// StorageDown serves I/O only from replicas on other nodes.
+	StorageDown
+	// Maintenance was taken out of service by an operator.
+	Maintenance
+	// Offline serves no I/O on the node.
+	Offline
+)
+
+// String returns the state's name in the storage.roost.dev API.
+func (s StorageState) String() string {
+	switch s {
+	case Online:
+		return "Online"
+	case Degraded:
+		return "Degraded"
+	case StorageDown:
+		return "StorageDown"
+	case Maintenance:
+		return "Maintenance"
+	case Offline:
+		return "Offline"
+	case Unknown:
+		return "Unknown"
+	default:
+		return "Invalid"
+	}
+}
