@@ -1,0 +1,191 @@
+// Copyright The Roost Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package volumelocality
+
+import (
+	"slices"
+
+	"roost.dev/roost/drivers"
+)
+
+// MaxTiers is how many topology labels a plan can tell apart. It bounds the work of a score.
+const MaxTiers = 8
+
+// Tier is a level of the cluster's topology: nodes with the same value of the label are near each other.
+type Tier struct {
+	// Label is a node label, for example topology.kubernetes.io/rack.
+	Label string
+	// Weight is the score, 0 to 99, of a node that shares the label's value with an in-sync replica.
+	Weight int64
+}
+
+// Volume is a pod's volume as placement sees it.
+type Volume struct {
+	// ID identifies the volume.
+	ID drivers.VolumeID
+	// Policy is the volume's policy.
+	Policy Policy
+	// Known says that Location can be relied on.
+	Known bool
+	// Location is where the volume is.
+	Location drivers.Location
+	// Share is the volume's share in the mean of all volumes' scores. At least 1.
+	Share int64
+}
+
+// Node is a cluster node as placement sees it.
+type Node struct {
+	// Name is the Node object's name.
+	Name string
+	// Labels are its labels.
+	Labels map[string]string
+}
+
+// Cluster answers for the nodes of one scheduling cycle.
+type Cluster interface {
+	// Node is false where there is no such node.
+	Node(name string) (Node, bool)
+	// State is how the provisioner's storage is on the node.
+	State(provisioner, node string) drivers.StorageState
+}
+
+// Plan is what placement needs to know of one pod's volumes. It does not change once made.
+type Plan struct {
+	tiers []Tier
+	// volumes are those that count: their policy is not Ignored and their location is known.
+	volumes []planned
+	// required is set where a volume is Required: its data nodes, and those of every other such volume.
+	required []string
+	// isRequired says that required applies, also where it is empty.
+	isRequired bool
+	// local are the nodes to try first.
+	local []string
+}
+
+// planned is a volume with what placement needs looked up.
+type planned struct {
+	Volume
+	// inSync are the existing nodes with an in-sync replica.
+	inSync []string
+	// serving are those of them whose storage serves from it, as far as is known.
+	serving []string
+	// places are the distinct topology positions of the serving nodes. Nothing is near to a replica that does not serve.
+	places []position
+}
+
+// position is a node's value of each tier's label; empty where it has none.
+type position [MaxTiers]string
+
+// NewPlan looks up what the volumes' replicas need to know of the cluster. A replica on a node that does not exist does
+// not count. It returns nil where no volume counts.
+func NewPlan(volumes []Volume, tiers []Tier, cluster Cluster) *Plan {
+	plan := &Plan{tiers: tiers[:min(len(tiers), MaxTiers)]}
+	for _, v := range volumes {
+		if v.Policy == Ignored || !v.Known {
+			continue
+		}
+		plan.volumes = append(plan.volumes, plan.look(v, cluster))
+		plan.isRequired = plan.isRequired || v.Policy == Required
+	}
+	if len(plan.volumes) == 0 {
+		return nil
+	}
+	plan.required = plan.common(func(v *planned) ([]string, bool) { return v.inSync, v.Policy == Required })
+	plan.local = plan.nodesToTryFirst()
+	return plan
+}
+
+func (p *Plan) look(v Volume, cluster Cluster) planned {
+	looked := planned{Volume: v}
+	for _, r := range v.Location.Replicas {
+		node, exists := cluster.Node(r.Node)
+		if r.State != drivers.InSync || !exists {
+			continue
+		}
+		looked.inSync = append(looked.inSync, r.Node)
+		if !serves(cluster.State(v.ID.Provisioner, r.Node)) {
+			continue
+		}
+		looked.serving = append(looked.serving, r.Node)
+		if place := p.positionOf(node.Labels); !slices.Contains(looked.places, place) {
+			looked.places = append(looked.places, place)
+		}
+	}
+	return looked
+}
+
+func serves(state drivers.StorageState) bool {
+	switch state {
+	case drivers.StorageDown, drivers.Maintenance, drivers.Offline:
+		return false
+	case drivers.Unknown, drivers.Online, drivers.Degraded:
+	}
+	return true
+}
+
+func (p *Plan) positionOf(labels map[string]string) position {
+	var place position
+	for i, tier := range p.tiers {
+		place[i] = labels[tier.Label]
+	}
+	return place
+}
+
+// nodesToTryFirst serve all volumes that are Required or Preferred. Where no node does, and none is Required, they are the
+// nodes that serve any.
+func (p *Plan) nodesToTryFirst() []string {
+	serving := func(v *planned) ([]string, bool) { return v.serving, v.Policy != Avoid }
+	local := p.common(serving)
+	if p.isRequired {
+		return slices.DeleteFunc(local, func(node string) bool { return !slices.Contains(p.required, node) })
+	}
+	if len(local) > 0 {
+		return local
+	}
+	for i := range p.volumes {
+		if nodes, counts := serving(&p.volumes[i]); counts {
+			local = append(local, nodes...)
+		}
+	}
+	slices.Sort(local)
+	return slices.Compact(local)
+}
+
+// common are the nodes that every volume which counts has.
+func (p *Plan) common(nodesOf func(*planned) (nodes []string, counts bool)) []string {
+	var common []string
+	first := true
+	for i := range p.volumes {
+		nodes, counts := nodesOf(&p.volumes[i])
+		switch {
+		case !counts:
+		case first:
+			common, first = slices.Clone(nodes), false
+		default:
+			common = slices.DeleteFunc(common, func(node string) bool { return !slices.Contains(nodes, node) })
+		}
+	}
+	return common
+}
+
+// RequiredNodes are the only nodes that the pod may run on, where a volume's policy is Required; false where none is.
+func (p *Plan) RequiredNodes() ([]string, bool) {
+	return p.required, p.isRequired
+}
+
+// Allows says whether Required volumes let the pod run on the node.
+func (p *Plan) Allows(node string) bool {
+	return !p.isRequired || slices.Contains(p.required, node)
+}
+
+// Provisioners are those of the volumes that count.
+func (p *Plan) Provisioners() []string {
+	provisioners := make([]string, 0, len(p.volumes))
+	for _, v := range p.volumes {
+		if !slices.Contains(provisioners, v.ID.Provisioner) {
+			provisioners = append(provisioners, v.ID.Provisioner)
+		}
+	}
+	return provisioners
+}
