@@ -1,0 +1,29 @@
+// Copyright The Roost Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+
+	"k8s.io/component-base/cli"
+	"k8s.io/component-base/metrics/legacyregistry"
+	_ "k8s.io/component-base/metrics/prometheus/clientgo" // metrics of API requests
+	_ "k8s.io/component-base/metrics/prometheus/version"  // metric of the build
+	"k8s.io/kubernetes/cmd/kube-scheduler/app"
+
+	_ "roost.dev/roost/apis/config/scheme" // the plugins' arguments
+	"roost.dev/roost/drivers"
+	"roost.dev/roost/plugins"
+	"roost.dev/roost/plugins/volumelocality"
+)
+
+func main() {
+	metrics := drivers.NewMetrics()
+	legacyregistry.RawMustRegister(metrics)
+	shared := plugins.NewDrivers(metrics)
+	command := app.NewSchedulerCommand(
+		app.WithPlugin(volumelocality.Name, volumelocality.NewFactory(shared)),
+	)
+	os.Exit(cli.Run(command))
+}

@@ -1,0 +1,164 @@
+// Copyright The Roost Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package drivertest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/clock"
+
+	"roost.dev/roost/drivers"
+)
+
+func registers(t *testing.T, f Fixture) error {
+	metrics := drivers.NewMetrics()
+	if err := prometheus.NewPedanticRegistry().Register(metrics); err != nil {
+		t.Fatalf("registering the registry's metrics: %v", err)
+	}
+	return drivers.NewRegistry(clock.RealClock{}, metrics).Add(f.Driver(t))
+}
+
+func syncs(t *testing.T, f Fixture) error {
+	d, volume, node := f.Driver(t), f.Volume(0), Nodes()[0]
+	f.Place(t, volume, node)
+	var errs []error
+	if d.Source.HasSynced() {
+		errs = append(errs, errors.New("HasSynced is true before Run"))
+	}
+	if _, ok := d.Locator.Locate(volume); ok {
+		errs = append(errs, errors.New("Locate answers before Run"))
+	}
+	if d.Health != nil {
+		if _, ok := d.Health.NodeReport(volume.Provisioner, node); ok {
+			errs = append(errs, errors.New("NodeReport answers before Run"))
+		}
+	}
+	r, err := start(t, d)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	if !r.isOn(volume, node) {
+		errs = append(errs, errors.New("HasSynced is true, but Locate does not know a volume that existed before Run"))
+	}
+	return errors.Join(append(errs, r.stop())...)
+}
+
+func locates(t *testing.T, f Fixture) error {
+	nodes := Nodes()
+	r, err := start(t, f.Driver(t))
+	if err != nil {
+		return err
+	}
+	f.Place(t, f.Volume(0), nodes...)
+	f.Place(t, f.Volume(1), nodes[0])
+	errs := []error{
+		eventually(t, "a volume on all nodes is located there", func() bool { return r.isOn(f.Volume(0), nodes...) }),
+		eventually(t, "a volume on one node is located there", func() bool { return r.isOn(f.Volume(1), nodes[0]) }),
+	}
+	for _, unknown := range []drivers.VolumeID{
+		{},
+		f.Volume(2),
+		{Provisioner: "other." + f.Volume(0).Provisioner, Handle: f.Volume(0).Handle},
+		{Provisioner: f.Volume(0).Provisioner},
+	} {
+		if location, ok := r.Locator.Locate(unknown); ok {
+			errs = append(errs, fmt.Errorf("Locate(%+v) is %+v, want no answer: there is no such volume", unknown, location))
+		}
+	}
+	return errors.Join(append(errs, r.stop())...)
+}
+
+func follows(t *testing.T, f Fixture) error {
+	nodes, volume := Nodes(), f.Volume(0)
+	r, err := start(t, f.Driver(t))
+	if err != nil {
+		return err
+	}
+	f.Place(t, volume, nodes[0], nodes[1])
+	errs := []error{eventually(t, "a volume is located", func() bool { return r.isOn(volume, nodes[0], nodes[1]) })}
+	f.Place(t, volume, nodes[1], nodes[2])
+	errs = append(errs, eventually(t, "a volume that moved is located where it is", func() bool { return r.isOn(volume, nodes[1], nodes[2]) }))
+	f.Remove(t, volume)
+	errs = append(errs, eventually(t, "a volume that was removed is not located", func() bool {
+		_, ok := r.Locator.Locate(volume)
+		return !ok
+	}))
+	return errors.Join(append(errs, r.stop())...)
+}
+
+func tellsVolumes(t *testing.T, f Fixture) error {
+	nodes, volume := Nodes(), f.Volume(0)
+	r, err := start(t, f.Driver(t))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for n, step := range []struct {
+		what string
+		do   func()
+		want int
+	}{
+		{what: "placed", do: func() { f.Place(t, volume, nodes[0]) }, want: 1},
+		{what: "written again as it is", do: func() { f.Place(t, volume, nodes[0]) }, want: 1},
+		{what: "moved", do: func() { f.Place(t, volume, nodes[1]) }, want: 2},
+		{what: "removed", do: func() { f.Remove(t, volume) }, want: 3},
+	} {
+		step.do()
+		// What comes after, and has been told, shows that there is no more to come of what came before.
+		after := f.Volume(n + 1)
+		f.Place(t, after, nodes[2])
+		errs = append(errs, eventually(t, fmt.Sprintf("after a volume is %s the change of another is told", step.what),
+			func() bool { return r.told(drivers.Change{Volume: after}) > 0 }))
+		if told := r.told(drivers.Change{Volume: volume}); told != step.want {
+			errs = append(errs, fmt.Errorf("after a volume is %s, %d changes of it are told in all, want %d", step.what, told, step.want))
+		}
+	}
+	if r.overlapped.Load() {
+		errs = append(errs, errors.New("a change is told while another one is"))
+	}
+	return errors.Join(append(errs, r.stop())...)
+}
+
+func tellsNodes(t *testing.T, f Fixture) error {
+	d := f.Driver(t)
+	if d.Health == nil {
+		return nil
+	}
+	node, other := drivers.Change{Provisioner: f.Volume(0).Provisioner, Node: Nodes()[0]}, Nodes()[1]
+	r, err := start(t, d)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	otherStates := []drivers.StorageState{drivers.Online, drivers.Offline}
+	for n, step := range []struct {
+		state drivers.StorageState
+		want  int
+	}{
+		{state: drivers.Online, want: 1},
+		{state: drivers.Online, want: 1},
+		{state: drivers.Offline, want: 2},
+	} {
+		f.Report(t, node.Node, step.state)
+		f.Report(t, other, otherStates[n%2])
+		errs = append(errs,
+			eventually(t, fmt.Sprintf("a node that is reported %s is %s", step.state, step.state), func() bool {
+				report, ok := r.Health.NodeReport(node.Provisioner, node.Node)
+				return ok && report.State == step.state
+			}),
+			eventually(t, "the change of another node is told", func() bool {
+				return r.told(drivers.Change{Provisioner: node.Provisioner, Node: other}) > n
+			}))
+		if told := r.told(node); told != step.want {
+			errs = append(errs, fmt.Errorf("after report %d of a node, %s, %d changes of it are told in all, want %d", n, step.state, told, step.want))
+		}
+	}
+	if _, ok := r.Health.NodeReport(node.Provisioner, "node-nowhere"); ok {
+		errs = append(errs, errors.New("NodeReport answers for a node without storage"))
+	}
+	return errors.Join(append(errs, r.stop())...)
+}

@@ -1,0 +1,95 @@
+// Copyright The Roost Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package plugins
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
+	"roost.dev/roost/drivers"
+	"roost.dev/roost/drivers/generic"
+	"roost.dev/roost/drivers/published"
+)
+
+// firstSync is how long the scheduler's start waits for what storage systems publish, so that after a restart pods are not
+// placed as if nobody knew where their data is. Past it, a storage system that does not answer delays nobody.
+const firstSync = 10 * time.Second
+
+// Drivers are the process's storage drivers, made when the first plugin asks for them and shared by all plugins and
+// profiles.
+type Drivers struct {
+	metrics *drivers.Metrics
+	extra   []drivers.Driver
+
+	once     sync.Once
+	registry *drivers.Registry
+	err      error
+}
+
+// NewDrivers returns the compiled-in drivers and those that an out-of-tree build adds.
+func NewDrivers(metrics *drivers.Metrics, extra ...drivers.Driver) *Drivers {
+	return &Drivers{metrics: metrics, extra: extra}
+}
+
+// Registry returns the registry. The first call makes it, starts its drivers, and waits a while for their first data; they
+// run until that call's ctx is done.
+func (d *Drivers) Registry(ctx context.Context, handle fwk.Handle) (*drivers.Registry, error) {
+	d.once.Do(func() { d.registry, d.err = d.start(ctx, handle) })
+	return d.registry, d.err
+}
+
+func (d *Drivers) start(ctx context.Context, handle fwk.Handle) (*drivers.Registry, error) {
+	apiClient, err := newClient(handle.KubeConfig())
+	if err != nil {
+		return nil, err
+	}
+	registry := drivers.NewRegistry(clock.RealClock{}, d.metrics)
+	publishes, err := published.New(published.Options{Client: apiClient, Clock: clock.RealClock{}})
+	if err != nil {
+		return nil, fmt.Errorf("making driver %s: %w", published.Name, err)
+	}
+	anyCSI, err := generic.New(generic.Options{Informers: handle.SharedInformerFactory()})
+	if err != nil {
+		return nil, fmt.Errorf("making driver %s: %w", generic.Name, err)
+	}
+	for _, driver := range append(d.extra, publishes.Driver(), anyCSI.Driver()) {
+		if err := registry.Add(driver); err != nil {
+			return nil, err
+		}
+	}
+	go registry.Run(ctx)
+	// The generic driver reads the scheduler's informers, which start after the plugins; the scheduler waits for those itself.
+	if err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, firstSync, true, func(context.Context) (bool, error) {
+		return publishes.HasSynced(), nil
+	}); err != nil {
+		klog.FromContext(ctx).Info("Starting without what storage systems publish: the API server has not answered yet", "waited", firstSync)
+	}
+	return registry, nil
+}
+
+// newClient returns a client that reads the API server itself. It asks for JSON, the only encoding of custom resources.
+func newClient(config *rest.Config) (client.WithWatch, error) {
+	config = rest.CopyConfig(config)
+	config.ContentType, config.AcceptContentTypes = "", ""
+	scheme := runtime.NewScheme()
+	if err := storagev1alpha1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("registering the kinds of %s: %w", storagev1alpha1.GroupVersion, err)
+	}
+	apiClient, err := client.NewWithWatch(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("making a client for %s: %w", storagev1alpha1.GroupVersion, err)
+	}
+	return apiClient, nil
+}

@@ -1,0 +1,91 @@
+// Copyright The Roost Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package volumelocality
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
+
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"roost.dev/roost/apis/config"
+	"roost.dev/roost/apis/config/validation"
+	"roost.dev/roost/drivers"
+	"roost.dev/roost/internal/podvolumes"
+	"roost.dev/roost/plugins"
+	"roost.dev/roost/volumelocality"
+)
+
+// Name is the plugin's name in a KubeSchedulerConfiguration.
+const Name = "VolumeLocality"
+
+// VolumeLocality prefers, requires or avoids the nodes that hold a pod's data.
+type VolumeLocality struct {
+	handle   fwk.Handle
+	registry *drivers.Registry
+	resolver *podvolumes.Resolver
+	args     config.VolumeLocalityArgs
+	tiers    []volumelocality.Tier
+	levels   *levels
+	order    order
+}
+
+var (
+	_ fwk.PreFilterPlugin  = (*VolumeLocality)(nil)
+	_ fwk.FilterPlugin     = (*VolumeLocality)(nil)
+	_ fwk.PreScorePlugin   = (*VolumeLocality)(nil)
+	_ fwk.ScorePlugin      = (*VolumeLocality)(nil)
+	_ fwk.PostFilterPlugin = (*VolumeLocality)(nil)
+	_ fwk.PostBindPlugin   = (*VolumeLocality)(nil)
+)
+
+// NewFactory returns the plugin's factory. All plugins of a process are given the same drivers.
+func NewFactory(shared *plugins.Drivers) frameworkruntime.PluginFactory {
+	return func(ctx context.Context, args runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+		registry, err := shared.Registry(ctx, handle)
+		if err != nil {
+			return nil, fmt.Errorf("starting the storage drivers: %w", err)
+		}
+		return New(args, handle, registry)
+	}
+}
+
+// New returns the plugin, or an error that names each argument that is wrong.
+func New(obj runtime.Object, handle fwk.Handle, registry *drivers.Registry) (*VolumeLocality, error) {
+	args, ok := obj.(*config.VolumeLocalityArgs)
+	if !ok {
+		return nil, fmt.Errorf("arguments are %T, want *VolumeLocalityArgs", obj)
+	}
+	if err := validation.ValidateVolumeLocalityArgs(field.NewPath("args"), args).ToAggregate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", Name, err)
+	}
+	informers := handle.SharedInformerFactory()
+	pl := &VolumeLocality{
+		handle:   handle,
+		registry: registry,
+		resolver: &podvolumes.Resolver{
+			Claims:  informers.Core().V1().PersistentVolumeClaims().Lister(),
+			PVs:     informers.Core().V1().PersistentVolumes().Lister(),
+			Classes: informers.Storage().V1().StorageClasses().Lister(),
+		},
+		args:   *args,
+		levels: newLevels(),
+	}
+	for _, tier := range args.Topology {
+		pl.tiers = append(pl.tiers, volumelocality.Tier{Label: tier.Label, Weight: int64(tier.Weight)})
+	}
+	if err := pl.levels.forgetDeleted(informers.Core().V1().Pods().Informer()); err != nil {
+		return nil, fmt.Errorf("watching for deleted pods: %w", err)
+	}
+	return pl, nil
+}
+
+// Name returns the plugin's name.
+func (pl *VolumeLocality) Name() string {
+	return Name
+}

@@ -1,0 +1,50 @@
+// Copyright The Roost Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package volumelocality
+
+import (
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"roost.dev/roost/volumelocality"
+)
+
+const (
+	stateKey         fwk.StateKey = "roost.dev/" + Name
+	impairedStateKey fwk.StateKey = "roost.dev/" + Name + "/impaired"
+)
+
+// cycleState is what PreFilter found out about a pod. It does not change afterwards.
+type cycleState struct {
+	// plan is nil where no volume counts.
+	plan *volumelocality.Plan
+	// attempt is the nodes in play.
+	attempt volumelocality.Attempt
+	// badPolicies are the annotations whose value is no policy.
+	badPolicies []*volumelocality.BadPolicyError
+}
+
+// Clone returns the state itself: it does not change.
+func (s *cycleState) Clone() fwk.StateData {
+	return s
+}
+
+// impairedState is what PreScore found out about the feasible nodes. It does not change afterwards.
+type impairedState struct {
+	impaired volumelocality.Impaired
+}
+
+// Clone returns the state itself: it does not change.
+func (s *impairedState) Clone() fwk.StateData {
+	return s
+}
+
+// readState returns what PreFilter wrote; false where it did not run for the pod.
+func readState(state fwk.CycleState) (*cycleState, bool) {
+	data, err := state.Read(stateKey)
+	if err != nil {
+		return nil, false
+	}
+	s, ok := data.(*cycleState)
+	return s, ok
+}
