@@ -179,7 +179,18 @@ func (r *Registry) judge(d *registered, ok bool, observedAt, now time.Time) Know
 
 // HasSynced says that every driver has.
 func (r *Registry) HasSynced() bool {
-	return !slices.ContainsFunc(r.drivers, func(d *registered) bool { return !d.Source.HasSynced() })
+	return len(r.NotSynced()) == 0
+}
+
+// NotSynced returns the names of the drivers whose memory is not complete yet.
+func (r *Registry) NotSynced() []string {
+	var names []string
+	for _, d := range r.drivers {
+		if !d.Source.HasSynced() {
+			names = append(names, d.Name)
+		}
+	}
+	return names
 }
 
 // Subscribe has changed called after each change in any driver's memory. changed must not block, and drivers may call it

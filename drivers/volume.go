@@ -6,7 +6,7 @@ package drivers
 import "time"
 
 // VolumeID identifies a volume in its storage system, as a PersistentVolume's CSI source does. The name of the
-// PersistentVolume is no part of it.
+// PersistentVolume is no part of it, except for local and hostPath volumes, which have no other.
 type VolumeID struct {
 	// Provisioner is the CSI driver's name.
 	Provisioner string

@@ -6,6 +6,7 @@ package plugins
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,8 +20,8 @@ import (
 
 	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
 	"roost.dev/roost/drivers"
+	"roost.dev/roost/drivers/all"
 	"roost.dev/roost/drivers/generic"
-	"roost.dev/roost/drivers/published"
 )
 
 // firstSync is how long the scheduler's start waits for what storage systems publish, so that after a restart pods are not
@@ -56,27 +57,31 @@ func (d *Drivers) start(ctx context.Context, handle fwk.Handle) (*drivers.Regist
 		return nil, err
 	}
 	registry := drivers.NewRegistry(clock.RealClock{}, d.metrics)
-	publishes, err := published.New(published.Options{Client: apiClient, Clock: clock.RealClock{}})
-	if err != nil {
-		return nil, fmt.Errorf("making driver %s: %w", published.Name, err)
-	}
-	anyCSI, err := generic.New(generic.Options{Informers: handle.SharedInformerFactory()})
-	if err != nil {
-		return nil, fmt.Errorf("making driver %s: %w", generic.Name, err)
-	}
-	for _, driver := range append(d.extra, publishes.Driver(), anyCSI.Driver()) {
+	for _, driver := range d.extra {
 		if err := registry.Add(driver); err != nil {
 			return nil, err
 		}
 	}
-	go registry.Run(ctx)
-	// The generic driver reads the scheduler's informers, which start after the plugins; the scheduler waits for those itself.
-	if err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, firstSync, true, func(context.Context) (bool, error) {
-		return publishes.HasSynced(), nil
-	}); err != nil {
-		klog.FromContext(ctx).Info("Starting without what storage systems publish: the API server has not answered yet", "waited", firstSync)
+	dependencies := all.Dependencies{Client: apiClient, Informers: handle.SharedInformerFactory(), Clock: clock.RealClock{}}
+	if err := all.Add(registry, dependencies); err != nil {
+		return nil, err
 	}
+	go registry.Run(ctx)
+	waitForFirstSync(ctx, registry)
 	return registry, nil
+}
+
+// waitForFirstSync does not wait for the generic driver: it reads the scheduler's informers, which start after the plugins,
+// and for which the scheduler waits itself.
+func waitForFirstSync(ctx context.Context, registry *drivers.Registry) {
+	var missing []string
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, firstSync, true, func(context.Context) (bool, error) {
+		missing = slices.DeleteFunc(registry.NotSynced(), func(name string) bool { return name == generic.Name })
+		return len(missing) == 0, nil
+	})
+	if err != nil {
+		klog.FromContext(ctx).Info("Starting without what these storage drivers know: they have not synced yet", "drivers", missing, "waited", firstSync)
+	}
 }
 
 // newClient returns a client that reads the API server itself. It asks for JSON, the only encoding of custom resources.

@@ -6,20 +6,16 @@ package drivertest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/utils/clock"
 
 	"roost.dev/roost/drivers"
 )
 
 func registers(t *testing.T, f Fixture) error {
-	metrics := drivers.NewMetrics()
-	if err := prometheus.NewPedanticRegistry().Register(metrics); err != nil {
-		t.Fatalf("registering the registry's metrics: %v", err)
-	}
-	return drivers.NewRegistry(clock.RealClock{}, metrics).Add(f.Driver(t))
+	return drivers.NewRegistry(clock.RealClock{}, drivers.NewMetrics()).Add(f.Driver(t))
 }
 
 func syncs(t *testing.T, f Fixture) error {
@@ -80,8 +76,13 @@ func follows(t *testing.T, f Fixture) error {
 	}
 	f.Place(t, volume, nodes[0], nodes[1])
 	errs := []error{eventually(t, "a volume is located", func() bool { return r.isOn(volume, nodes[0], nodes[1]) })}
+	first, _ := r.Locator.Locate(volume)
+	replicas := slices.Clone(first.Replicas)
 	f.Place(t, volume, nodes[1], nodes[2])
 	errs = append(errs, eventually(t, "a volume that moved is located where it is", func() bool { return r.isOn(volume, nodes[1], nodes[2]) }))
+	if !slices.Equal(first.Replicas, replicas) {
+		errs = append(errs, fmt.Errorf("an answer changed after it was given, from %v to %v", replicas, first.Replicas))
+	}
 	f.Remove(t, volume)
 	errs = append(errs, eventually(t, "a volume that was removed is not located", func() bool {
 		_, ok := r.Locator.Locate(volume)

@@ -53,7 +53,7 @@ func candidates(term corev1.NodeSelectorTerm) []corev1.NodeSelectorRequirement {
 			found = append(found, requirement)
 		}
 	}
-	return slices.DeleteFunc(found, func(r corev1.NodeSelectorRequirement) bool { return len(r.Values) == 0 })
+	return found
 }
 
 // pinnedTo lists the nodes that the affinity names one by one, and none where it does not.

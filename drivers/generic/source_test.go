@@ -53,63 +53,68 @@ func TestNewRefusesMissingInformers(t *testing.T) {
 	}
 }
 
+type requirements = []corev1.NodeSelectorRequirement
+
+const inOperator = corev1.NodeSelectorOpIn
+
+var nodeB = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+	MatchFields: requirements{requirement(metav1.ObjectNameField, inOperator, "node-b")},
+}}}}
+
+var affinities = map[string]struct {
+	affinity *corev1.VolumeNodeAffinity
+	want     []string
+}{
+	"no affinity at all":               {affinity: nil},
+	"an affinity without requirements": {affinity: &corev1.VolumeNodeAffinity{}},
+	"an affinity without terms":        {affinity: affinity()},
+	"a hostname":                       {affinity: in(corev1.LabelHostname, "node-a"), want: []string{"node-a"}},
+	"several hostnames":                {affinity: in(corev1.LabelHostname, "node-c", "node-a"), want: []string{"node-a", "node-c"}},
+	"a hostname twice":                 {affinity: in(corev1.LabelHostname, "node-a", "node-a"), want: []string{"node-a"}},
+	"a hostname that no node has":      {affinity: in(corev1.LabelHostname, "node-x")},
+	"one hostname of two is a node's":  {affinity: in(corev1.LabelHostname, "node-x", "node-a"), want: []string{"node-a"}},
+	"a vendor's own node label":        {affinity: in(topolvm, "b"), want: []string{"node-b"}},
+	"a node's name":                    {affinity: nodeB, want: []string{"node-b"}},
+	"a zone of several nodes":          {affinity: in(corev1.LabelTopologyZone, "zone-2")},
+	"a zone of one node":               {affinity: in(corev1.LabelTopologyZone, "zone-1")},
+	"a label that all nodes share":     {affinity: in("openebs.io/csi-node", "mayastor")},
+	"a label that no node has and one that all share": {
+		affinity: affinity(requirements{requirement("role", inOperator, "unknown"), requirement("openebs.io/csi-node", inOperator, "mayastor")}),
+	},
+	"a hostname in its zone": {
+		affinity: affinity(requirements{requirement(corev1.LabelTopologyZone, inOperator, "zone-1"), requirement(corev1.LabelHostname, inOperator, "node-a")}),
+		want:     []string{"node-a"},
+	},
+	"a hostname in another zone": {
+		affinity: affinity(requirements{requirement(corev1.LabelTopologyZone, inOperator, "zone-2"), requirement(corev1.LabelHostname, inOperator, "node-a")}),
+	},
+	"hostnames, of which one has a label": {
+		affinity: affinity(requirements{requirement(corev1.LabelHostname, inOperator, "node-a", "node-b"), requirement("ssd", corev1.NodeSelectorOpExists)}),
+		want:     []string{"node-a"},
+	},
+	"a label's existence, of one node": {affinity: affinity(requirements{requirement("ssd", corev1.NodeSelectorOpExists)})},
+	"a hostname excluded":              {affinity: affinity(requirements{requirement(corev1.LabelHostname, corev1.NodeSelectorOpNotIn, "node-a")})},
+	"In without values":                {affinity: in(corev1.LabelHostname)},
+	"two terms that name nodes": {
+		affinity: affinity(requirements{requirement(corev1.LabelHostname, inOperator, "node-a")}, requirements{requirement(topolvm, inOperator, "c")}),
+		want:     []string{"node-a", "node-c"},
+	},
+	"a term that names a node and one that names a zone": {
+		affinity: affinity(requirements{requirement(corev1.LabelHostname, inOperator, "node-a")}, requirements{requirement(corev1.LabelTopologyZone, inOperator, "zone-2")}),
+	},
+	"a term that names a node and an empty one, which matches nothing": {
+		affinity: affinity(requirements{requirement(corev1.LabelHostname, inOperator, "node-a")}, nil),
+		want:     []string{"node-a"},
+	},
+}
+
 func TestLocateByNodeAffinity(t *testing.T) {
-	const inOperator, exists = corev1.NodeSelectorOpIn, corev1.NodeSelectorOpExists
-	type requirements = []corev1.NodeSelectorRequirement
 	nodes := []*corev1.Node{
 		newNode("node-a", topolvm, "a", corev1.LabelTopologyZone, "zone-1", "openebs.io/csi-node", "mayastor", "ssd", "yes"),
 		newNode("node-b", topolvm, "b", corev1.LabelTopologyZone, "zone-2", "openebs.io/csi-node", "mayastor"),
 		newNode("node-c", topolvm, "c", corev1.LabelTopologyZone, "zone-2", "openebs.io/csi-node", "mayastor"),
 	}
-	byName := &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
-		MatchFields: requirements{requirement(metav1.ObjectNameField, inOperator, "node-b")},
-	}}}}
-	for name, tc := range map[string]struct {
-		affinity *corev1.VolumeNodeAffinity
-		want     []string
-	}{
-		"no affinity at all":               {affinity: nil},
-		"an affinity without requirements": {affinity: &corev1.VolumeNodeAffinity{}},
-		"an affinity without terms":        {affinity: affinity()},
-		"a hostname":                       {affinity: in(corev1.LabelHostname, "node-a"), want: []string{"node-a"}},
-		"several hostnames":                {affinity: in(corev1.LabelHostname, "node-c", "node-a"), want: []string{"node-a", "node-c"}},
-		"a hostname twice":                 {affinity: in(corev1.LabelHostname, "node-a", "node-a"), want: []string{"node-a"}},
-		"a hostname that no node has":      {affinity: in(corev1.LabelHostname, "node-x")},
-		"one hostname of two is a node's":  {affinity: in(corev1.LabelHostname, "node-x", "node-a"), want: []string{"node-a"}},
-		"a vendor's own node label":        {affinity: in(topolvm, "b"), want: []string{"node-b"}},
-		"a node's name":                    {affinity: byName, want: []string{"node-b"}},
-		"a zone of several nodes":          {affinity: in(corev1.LabelTopologyZone, "zone-2")},
-		"a zone of one node":               {affinity: in(corev1.LabelTopologyZone, "zone-1")},
-		"a label that all nodes share":     {affinity: in("openebs.io/csi-node", "mayastor")},
-		"a value that names a node and one that names several": {
-			affinity: affinity(requirements{requirement("role", inOperator, "unknown"), requirement("openebs.io/csi-node", inOperator, "mayastor")}),
-		},
-		"a hostname in its zone": {
-			affinity: affinity(requirements{requirement(corev1.LabelTopologyZone, inOperator, "zone-1"), requirement(corev1.LabelHostname, inOperator, "node-a")}),
-			want:     []string{"node-a"},
-		},
-		"a hostname in another zone": {
-			affinity: affinity(requirements{requirement(corev1.LabelTopologyZone, inOperator, "zone-2"), requirement(corev1.LabelHostname, inOperator, "node-a")}),
-		},
-		"hostnames, of which one has a label": {
-			affinity: affinity(requirements{requirement(corev1.LabelHostname, inOperator, "node-a", "node-b"), requirement("ssd", exists)}),
-			want:     []string{"node-a"},
-		},
-		"a label's existence, of one node": {affinity: affinity(requirements{requirement("ssd", exists)})},
-		"a hostname excluded":              {affinity: affinity(requirements{requirement(corev1.LabelHostname, corev1.NodeSelectorOpNotIn, "node-a")})},
-		"In without values":                {affinity: in(corev1.LabelHostname)},
-		"two terms that name nodes": {
-			affinity: affinity(requirements{requirement(corev1.LabelHostname, inOperator, "node-a")}, requirements{requirement(topolvm, inOperator, "c")}),
-			want:     []string{"node-a", "node-c"},
-		},
-		"a term that names a node and one that names a zone": {
-			affinity: affinity(requirements{requirement(corev1.LabelHostname, inOperator, "node-a")}, requirements{requirement(corev1.LabelTopologyZone, inOperator, "zone-2")}),
-		},
-		"a term that names a node and an empty one, which matches nothing": {
-			affinity: affinity(requirements{requirement(corev1.LabelHostname, inOperator, "node-a")}, nil),
-			want:     []string{"node-a"},
-		},
-	} {
+	for name, tc := range affinities {
 		t.Run(name, func(t *testing.T) {
 			nodesFirst, volumeFirst := newSource(t), newSource(t)
 			volumeFirst.persistentVolumeChanged(newCSIVolume("pv", volumeA, tc.affinity))

@@ -43,6 +43,7 @@ type mirror[O client.Object] struct {
 // run follows the kind until ctx is done, through its being installed and removed.
 func (m *mirror[O]) run(ctx context.Context) {
 	logger := klog.FromContext(ctx).WithValues("kind", m.kind)
+	ctx = klog.NewContext(ctx, logger)
 	store := &store[O]{mirror: m, logger: logger}
 	reflector := m.newReflector(logger, store)
 	delay := m.backoff()
@@ -55,11 +56,9 @@ func (m *mirror[O]) run(ctx context.Context) {
 		switch {
 		case notServed(err):
 			store.forget()
-			// A resource version of the kind that was removed means nothing to one that comes.
-			reflector = m.newReflector(logger, store)
 		case err != nil:
+			cache.DefaultWatchErrorHandler(ctx, reflector, err)
 			pause = delay()
-			logger.Error(err, "Following published objects failed; trying again", "after", pause)
 		default:
 			pause = delay()
 		}

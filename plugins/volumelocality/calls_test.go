@@ -20,8 +20,7 @@ import (
 
 	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
 	"roost.dev/roost/drivers"
-	"roost.dev/roost/drivers/generic"
-	"roost.dev/roost/drivers/published"
+	"roost.dev/roost/drivers/all"
 )
 
 // TestNoCallsWhilePlacing places a pod with the compiled-in drivers, and counts what they and the plugin ask the API server
@@ -88,20 +87,10 @@ func publishing(t *testing.T, objects ...client.Object) (client.WithWatch, *atom
 // compiledInDrivers runs them until the test ends, and returns when they have read everything.
 func compiledInDrivers(t *testing.T, f *fixture, storage client.WithWatch) *drivers.Registry {
 	t.Helper()
-	publishes, err := published.New(published.Options{Client: storage, Clock: clock.RealClock{}})
-	if err != nil {
-		t.Fatalf("published: %v", err)
-	}
 	informers := f.pl.handle.SharedInformerFactory()
-	anyCSI, err := generic.New(generic.Options{Informers: informers})
-	if err != nil {
-		t.Fatalf("generic: %v", err)
-	}
 	registry := drivers.NewRegistry(clock.RealClock{}, drivers.NewMetrics())
-	for _, driver := range []drivers.Driver{publishes.Driver(), anyCSI.Driver()} {
-		if err := registry.Add(driver); err != nil {
-			t.Fatalf("Add: %v", err)
-		}
+	if err := all.Add(registry, all.Dependencies{Client: storage, Informers: informers, Clock: clock.RealClock{}}); err != nil {
+		t.Fatalf("adding the drivers: %v", err)
 	}
 	informers.Start(t.Context().Done())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -122,7 +122,7 @@ func (pl *VolumeLocality) attempt(ctx context.Context, pod *corev1.Pod, plan *vo
 		required, isRequired := plan.RequiredNodes()
 		return volumelocality.Attempt{Nodes: required, All: !isRequired, Last: true}
 	}
-	return plan.NodesAt(pl.levels.of(pod.UID), seedOf(pod.UID), all(nodes))
+	return plan.NodesAt(pl.levels.of(pod.UID), seedOf(pod.UID), eachNode(nodes))
 }
 
 // seedOf spreads pods over tiers that have more nodes than an attempt looks at.
@@ -132,7 +132,7 @@ func seedOf(uid types.UID) uint64 {
 	return hash.Sum64()
 }
 
-func all(infos []fwk.NodeInfo) iter.Seq[volumelocality.Node] {
+func eachNode(infos []fwk.NodeInfo) iter.Seq[volumelocality.Node] {
 	return func(yield func(volumelocality.Node) bool) {
 		for _, info := range infos {
 			if !yield(nodeOf(info)) {

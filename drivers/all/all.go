@@ -1,0 +1,42 @@
+// Copyright The Roost Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package all
+
+import (
+	"fmt"
+
+	"k8s.io/client-go/informers"
+	"k8s.io/utils/clock"
+
+	"roost.dev/roost/drivers"
+	"roost.dev/roost/drivers/generic"
+	"roost.dev/roost/drivers/published"
+)
+
+// Dependencies are what the drivers need. All are required.
+type Dependencies struct {
+	// Client reads VolumeTopology and StorageReport objects from the API server.
+	Client published.Client
+	// Informers give Kubernetes' own objects. Their owner starts them, after Add.
+	Informers informers.SharedInformerFactory
+	Clock     clock.Clock
+}
+
+// Add adds every driver to the registry.
+func Add(registry *drivers.Registry, dependencies Dependencies) error {
+	publishedSource, err := published.New(published.Options{Client: dependencies.Client, Clock: dependencies.Clock})
+	if err != nil {
+		return fmt.Errorf("making driver %q: %w", published.Name, err)
+	}
+	genericSource, err := generic.New(generic.Options{Informers: dependencies.Informers})
+	if err != nil {
+		return fmt.Errorf("making driver %q: %w", generic.Name, err)
+	}
+	for _, driver := range []drivers.Driver{publishedSource.Driver(), genericSource.Driver()} {
+		if err := registry.Add(driver); err != nil {
+			return err
+		}
+	}
+	return nil
+}
