@@ -229,7 +229,7 @@ func TestPostFilterLeavesOthersAlone(t *testing.T) {
 		},
 		"a pod with Required volumes is told what its data nodes lack": {
 			pod: annotated(podUsing("data"), "Required"), statuses: failed([]string{"a1"}),
-			want: []string{"Volume locality is Required and the data is on 1 node(s): 1 Insufficient cpu."},
+			want: []string{"volume locality is Required, and of the 1 node(s) with the data: 1 Insufficient cpu"},
 		},
 	}
 	for name, tc := range tests {

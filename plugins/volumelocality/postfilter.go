@@ -17,7 +17,7 @@ import (
 )
 
 // reasonWidening is what a pod's status says for the moment between two attempts.
-const reasonWidening = "No node with or near its data fits; trying more nodes at once."
+const reasonWidening = "no node in play fits, more nodes are tried at once"
 
 // PostFilter widens the nodes in play after an attempt that found none, and brings the pod back at once. It then stops the
 // chain, so that nobody is preempted only to be local; when nothing is left to widen, the chain goes on.
@@ -59,5 +59,5 @@ func (pl *VolumeLocality) whyNotRequired(s *cycleState, statuses fwk.NodeToStatu
 	for _, reason := range slices.Sorted(maps.Keys(counts)) {
 		lacks = append(lacks, fmt.Sprintf("%d %s", counts[reason], reason))
 	}
-	return []string{fmt.Sprintf("Volume locality is Required and the data is on %d node(s): %s.", len(required), strings.Join(lacks, ", "))}
+	return []string{fmt.Sprintf("volume locality is Required, and of the %d node(s) with the data: %s", len(required), strings.Join(lacks, ", "))}
 }

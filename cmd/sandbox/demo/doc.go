@@ -1,0 +1,9 @@
+// Copyright The Roost Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package demo plays a story in a sandbox: the same pods on replicated volumes, under the stock scheduler and under Roost.
+//
+// Input: a running sandbox with both schedulers. Output: lines for a person, and how many steps held and did not. Every
+// step checks what it claims against the API server's objects: pods, claims and VolumeTopology. A step that fails does not
+// keep the next from being tried, unless that builds on it.
+package demo
