@@ -75,10 +75,9 @@ type VolumeTopologyStatus struct {
 // +kubebuilder:resource:scope=Cluster,shortName=vtopo,categories=roost
 // +kubebuilder:subresource:status
 // +kubebuilder:printcolumn:name="Provisioner",type=string,JSONPath=`.spec.provisioner`
-// +kubebuilder:printcolumn:name="Replicas",type=string,JSONPath=`.status.replicas[*].nodeName`
-// +kubebuilder:printcolumn:name="States",type=string,JSONPath=`.status.replicas[*].state`
-// +kubebuilder:printcolumn:name="Attached",type=string,JSONPath=`.status.attachedNodes[*]`
-// +kubebuilder:printcolumn:name="Handle",type=string,priority=1,JSONPath=`.spec.volumeHandle`
+// +kubebuilder:printcolumn:name="Handle",type=string,JSONPath=`.spec.volumeHandle`
+// +kubebuilder:printcolumn:name="Attached",type=string,JSONPath=`.status.attachedNodes`
+// +kubebuilder:printcolumn:name="Replicas",type=string,JSONPath=`.status.replicas`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type VolumeTopology struct {
 	metav1.TypeMeta   `json:",inline"`

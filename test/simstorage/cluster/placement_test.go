@@ -218,6 +218,10 @@ func TestCloneStartsBesideItsSource(t *testing.T) {
 			Class{2, AccessAny}, []Segments{hostname("b-1-x"), hostname("b-1-y")},
 			func(_, clone []string) bool { return clone[0] == "b-1-x" && clone[1] != "b-1-y" },
 		},
+		"a zone that the first replica is in already is not asked for twice": {
+			Class{2, AccessAny}, []Segments{zone("b")},
+			func(_, clone []string) bool { return clone[0] == "b-1-x" && clone[1][0] != 'b' },
+		},
 		"a single replica that any node can mount stays with the data": {
 			Class{1, AccessAny}, []Segments{hostname("c-2-x")},
 			func(source, clone []string) bool { return slices.Contains(source, clone[0]) },

@@ -372,17 +372,19 @@ func TestSilentPublisherWritesNothing(t *testing.T) {
 func TestCRDsThatAppearLater(t *testing.T) {
 	h := newHarness(t)
 	h.setCRDsMissing(true)
-	v := h.volume(t, "made while the CRDs are missing")
 	h.run(t)
-	// One request a poll, and not one for every volume and node.
-	for poll := range 3 {
-		eventually(t, func() bool { return h.refusedCount() > poll && h.clock.HasWaiters() }, func() string { return "the publisher does not wait for the CRDs" })
-		if got := h.refusedCount(); got != poll+1 {
-			t.Errorf("%d requests after %d polls", got, poll+1)
-		}
-		if poll < 2 {
-			h.clock.Step(crdPollInterval)
-		}
+	polled := func(times int) {
+		t.Helper()
+		waits := func() bool { return h.refusedCount() >= times && h.clock.HasWaiters() }
+		eventually(t, waits, func() string { return "the publisher does not wait for the CRDs" })
+	}
+	polled(1)
+	v := h.volume(t, "made while the CRDs are missing")
+	h.clock.Step(crdPollInterval)
+	polled(2)
+	// One request a poll, and not one for every volume and node as well.
+	if got := h.refusedCount(); got != 2 {
+		t.Errorf("%d requests after 2 polls", got)
 	}
 	if diff := cmp.Diff(map[string]string{}, h.published(t)); diff != "" {
 		t.Errorf("published without CRDs (-want +got):\n%s", diff)

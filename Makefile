@@ -1,0 +1,49 @@
+# Copyright The Roost Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build demo sandbox test test-race generate verify lint vulncheck clean
+
+# One setting for every build keeps one build cache. The race detector alone needs cgo, and so a C compiler.
+export CGO_ENABLED := 0
+test-race: export CGO_ENABLED := 1
+
+# PKG narrows test and test-race: make test PKG=./drivers/...
+PKG ?= ./...
+
+TOOL := go tool -modfile=go.tools.mod
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build our programs and those of the sandbox into bin/; the first time takes 10 to 12 minutes on two cores.
+	@hack/build.sh
+
+demo: build ## Start the sandbox, play the story, and exit 0 only if every step held.
+	@bin/sandbox demo
+
+sandbox: build ## Start a whole control plane on this machine and leave it running until Ctrl-C.
+	@bin/sandbox up
+
+test: build ## Run the unit and integration tests.
+	@hack/test.sh $(PKG)
+
+test-race: ## Run the tests of all packages that do not link Kubernetes itself under the race detector; needs gcc.
+	@hack/test-race.sh $(PKG)
+
+generate: ## Write the generated code and the CRDs.
+	@hack/update-codegen.sh
+
+verify: ## Check all that a reviewer would ask for: generated code, go.mod, format, lint, shape, docs.
+	@hack/verify.sh
+
+lint: ## Run the linter alone.
+	@hack/verify-lint.sh
+
+vulncheck: ## Look the dependencies up in the Go vulnerability database; needs the network.
+	@$(TOOL) govulncheck ./cmd/... ./drivers/... ./plugins/...
+
+clean: ## Remove what was built.
+	@rm -rf bin

@@ -1,0 +1,131 @@
+// Copyright The Roost Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"roost.dev/roost/internal/sandbox"
+	"roost.dev/roost/volumelocality"
+)
+
+// backoff is the shortest time that the scheduler puts off a pod that it could not place.
+const backoff = time.Second
+
+var _ = Describe("A pod whose data nodes are full", func() {
+	var s *space
+	BeforeEach(func(ctx SpecContext) { s = newSpace(ctx, shared) })
+
+	It("goes to a replica's rack, then its zone, then anywhere, at once and without evicting anybody", func(ctx SpecContext) {
+		v := s.provision(ctx, "data", sandbox.NodeName(0))
+		for level, tc := range []struct{ full, want []string }{
+			{full: v.dataNodes, want: s.rackmates(ctx, v.dataNodes)},
+			{full: s.rackmates(ctx, v.dataNodes), want: s.zonemates(ctx, v.dataNodes)},
+			{full: s.zonemates(ctx, v.dataNodes), want: s.strangers(ctx, v.dataNodes)},
+		} {
+			By("filling more nodes")
+			s.fill(ctx, nodeCPU, tc.full)
+			before := s.uids(ctx)
+			pod := fmt.Sprintf("pod-%d", level)
+			s.create(ctx, newPod(pod, using(v.claim), ranked(highPriority)))
+			Expect(tc.want).To(ContainElement(s.nodeOf(ctx, pod)))
+			var failures []eventsv1.Event
+			Eventually(func() []eventsv1.Event {
+				failures = s.events(ctx, pod, reasonFailedScheduling)
+				return failures
+			}).WithContext(ctx).ShouldNot(BeEmpty())
+			Expect(len(failures)).To(BeNumerically("<=", level+1), "one for each time that it widens")
+			bound := s.events(ctx, pod, reasonScheduled)
+			Expect(bound).To(HaveLen(1))
+			Expect(bound[0].EventTime.Sub(failures[0].EventTime.Time)).To(BeNumerically("<", backoff), "it did not wait between attempts")
+			s.expectEvicted(ctx, before)
+			s.deletePod(ctx, pod)
+		}
+	})
+
+	It("evicts as the stock scheduler would when there is no room anywhere: the cheapest pod, not one beside the data", func(ctx SpecContext) {
+		v := s.provision(ctx, "data", sandbox.NodeName(0))
+		s.fill(ctx, nodeCPU, v.dataNodes, ranked(middlePriority))
+		s.fill(ctx, nodeCPU, without(allNodes(), v.dataNodes))
+		before := s.uids(ctx)
+		node := s.run(ctx, "pod", using(v.claim), ranked(highPriority))
+		Expect(v.dataNodes).NotTo(ContainElement(node))
+		s.expectEvicted(ctx, before, filler(node))
+	})
+})
+
+var _ = Describe("A pod whose policy is Required", func() {
+	var s *space
+	BeforeEach(func(ctx SpecContext) { s = newSpace(ctx, shared) })
+
+	It("waits while its data nodes are full, says so in plain words, and runs once there is room", func(ctx SpecContext) {
+		v := s.provision(ctx, "treasure", sandbox.NodeName(0))
+		s.fill(ctx, nodeCPU, v.dataNodes)
+		message := s.pend(ctx, "wanderer", using(v.claim), annotated(volumelocality.Required))
+		Expect(message).To(ContainSubstring("volume locality is Required, and of the 2 node(s) with the data: 2 Insufficient cpu"))
+		for _, name := range []string{"node-0", v.claim, v.pv, v.handle, "wanderer", s.namespace} {
+			Expect(message).NotTo(ContainSubstring(name))
+		}
+		s.deletePod(ctx, filler(v.dataNodes[1]))
+		Expect(s.nodeOf(ctx, "wanderer")).To(Equal(v.dataNodes[1]))
+	})
+
+	It("counts what each data node lacks", func(ctx SpecContext) {
+		v := s.provision(ctx, "data", sandbox.NodeName(0))
+		s.fill(ctx, nodeCPU, v.dataNodes[:1])
+		s.taint(ctx, v.dataNodes[1])
+		Expect(s.pend(ctx, "pod", using(v.claim), annotated(volumelocality.Required))).To(And(
+			ContainSubstring("of the 2 node(s) with the data: 1 "),
+			ContainSubstring("1 Insufficient cpu"),
+			ContainSubstring("1 node(s) had untolerated taint(s)"),
+		))
+	})
+
+	It("evicts on a data node only, though cheaper pods are elsewhere", func(ctx SpecContext) {
+		v := s.provision(ctx, "data", sandbox.NodeName(0))
+		s.fill(ctx, nodeCPU, v.dataNodes, ranked(middlePriority))
+		s.fill(ctx, nodeCPU, without(allNodes(), v.dataNodes))
+		before := s.uids(ctx)
+		node := s.run(ctx, "pod", using(v.claim), ranked(highPriority), annotated(volumelocality.Required))
+		Expect(v.dataNodes).To(ContainElement(node))
+		s.expectEvicted(ctx, before, filler(node))
+	})
+})
+
+// expectEvicted finds that the victims have gone, and that all other pods are the same as before.
+func (s *space) expectEvicted(ctx context.Context, before map[string]types.UID, victims ...string) {
+	GinkgoHelper()
+	after := s.uids(ctx)
+	for name, uid := range before {
+		if slices.Contains(victims, name) {
+			Expect(after).NotTo(HaveKey(name))
+		} else {
+			Expect(after).To(HaveKeyWithValue(name, uid))
+		}
+	}
+}
+
+// taint keeps new pods off a node, for the spec.
+func (s *space) taint(ctx context.Context, name string) {
+	GinkgoHelper()
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	set := func(ctx context.Context, taints string) {
+		GinkgoHelper()
+		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"taints":`+taints+`}}`))
+		Expect(s.client.Patch(ctx, node, patch)).To(Succeed())
+	}
+	set(ctx, `[{"key":"spec","effect":"NoSchedule"}]`)
+	DeferCleanup(func(ctx SpecContext) { set(ctx, "null") }, NodeTimeout(patience))
+}
