@@ -45,6 +45,8 @@ watch() {
 		done_count="$(packages <"${log}" | wc -l)"
 		if ((done_count == 0)) && grep -q '^go: downloading ' "${log}"; then
 			say "${name}: fetched $(grep -c '^go: downloading ' "${log}") modules, $(elapsed)"
+		elif ((done_count == 0)); then
+			say "${name}: $(elapsed)"
 		elif [[ -n "${total}" ]] && ((done_count >= total)); then
 			say "${name}: compiled ${total} packages, linking, $(elapsed)"
 		else
@@ -87,7 +89,7 @@ count() {
 	SECONDS=0
 	go list -buildvcs=false -deps -f '{{if .Stale}}{{.ImportPath}}{{end}}' "$@" >"${work}/stale" 2>"${log}" &
 	build_pid=$!
-	watch "${log}" "" "modules"
+	watch "${log}" "" "listing packages"
 	finish "${log}" "listing the packages to build"
 	total="$(wc -l <"${work}/stale")"
 }

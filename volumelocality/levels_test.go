@@ -13,87 +13,90 @@ import (
 	"roost.dev/roost/drivers"
 )
 
+// eightNodes are two zones of two racks of two nodes.
+var eightNodes = []Node{
+	node("a1", "r1", "z1", ""), node("a2", "r1", "z1", ""), node("b1", "r2", "z1", ""), node("b2", "r2", "z1", ""),
+	node("c1", "r3", "z2", ""), node("c2", "r3", "z2", ""), node("d1", "r4", "z2", ""), node("d2", "r4", "z2", ""),
+}
+
+var everywhere = Attempt{All: true, Level: 4, Last: true}
+
+var levelTests = map[string]struct {
+	nodes   []Node
+	states  map[string]drivers.StorageState
+	volumes []Volume
+	want    []Attempt // by level, from 0
+}{
+	"data nodes, their racks, their zones, all": {
+		volumes: []Volume{volume("v", "a1")},
+		want:    []Attempt{{Nodes: []string{"a1"}}, {Nodes: []string{"a1", "a2"}, Level: 1}, {Nodes: []string{"a1", "a2", "b1", "b2"}, Level: 2}, everywhere, everywhere},
+	},
+	"a tier that leaves no node out is skipped": {
+		volumes: []Volume{volume("v", "a1", "c1")},
+		want:    []Attempt{{Nodes: []string{"a1", "c1"}}, {Nodes: []string{"a1", "a2", "c1", "c2"}, Level: 1}, everywhere},
+	},
+	"a tier that adds no node is skipped": {
+		volumes: []Volume{volume("v", "a1", "a2")},
+		want:    []Attempt{{Nodes: []string{"a1", "a2"}}, {Nodes: []string{"a1", "a2", "b1", "b2"}, Level: 2}},
+	},
+	"without labels there is nothing between the data nodes and all": {
+		nodes:   []Node{node("a", "", "", ""), node("b", "", "", "")},
+		volumes: []Volume{volume("v", "a")},
+		want:    []Attempt{{Nodes: []string{"a"}}, everywhere},
+	},
+	"the nodes with both volumes come first": {
+		volumes: []Volume{volume("v", "a1", "b1"), volume("w", "b1", "c1")},
+		want:    []Attempt{{Nodes: []string{"b1"}}},
+	},
+	"where no node has both, those with one come first": {
+		volumes: []Volume{volume("v", "a1"), volume("w", "c1")},
+		want:    []Attempt{{Nodes: []string{"a1", "c1"}}},
+	},
+	"a node whose storage is down is not worth trying first": {
+		states:  map[string]drivers.StorageState{"a1": drivers.StorageDown},
+		volumes: []Volume{volume("v", "a1", "c1")},
+		want:    []Attempt{{Nodes: []string{"c1"}}},
+	},
+	"a degraded one is": {
+		states:  map[string]drivers.StorageState{"a1": drivers.Degraded},
+		volumes: []Volume{volume("v", "a1")},
+		want:    []Attempt{{Nodes: []string{"a1"}}},
+	},
+	"replicas on nodes that do not exist narrow nothing": {
+		volumes: []Volume{volume("v", "gone")},
+		want:    []Attempt{everywhere},
+	},
+	"rebuilding replicas narrow nothing": {
+		volumes: []Volume{volume("v").and("a1", drivers.Rebuilding)},
+		want:    []Attempt{everywhere},
+	},
+	"Avoid narrows nothing": {
+		volumes: []Volume{volume("v", "a1").with(Avoid)},
+		want:    []Attempt{everywhere},
+	},
+	"Required never widens": {
+		volumes: []Volume{volume("v", "a1", "b1").with(Required)},
+		want:    []Attempt{{Nodes: []string{"a1", "b1"}, Level: 4, Last: true}, {Nodes: []string{"a1", "b1"}, Level: 4, Last: true}},
+	},
+	"Required with Preferred beside it tries the nodes with both, then the Required ones": {
+		volumes: []Volume{volume("v", "a1", "b1").with(Required), volume("w", "b1", "c1")},
+		want:    []Attempt{{Nodes: []string{"b1"}}, {Nodes: []string{"a1", "b1"}, Level: 4, Last: true}},
+	},
+	"Required on a node whose storage is down still allows that node": {
+		states:  map[string]drivers.StorageState{"a1": drivers.StorageDown},
+		volumes: []Volume{volume("v", "a1").with(Required)},
+		want:    []Attempt{{Nodes: []string{"a1"}, Level: 4, Last: true}},
+	},
+	"two Required volumes without a common node allow none": {
+		volumes: []Volume{volume("v", "a1").with(Required), volume("w", "b1").with(Required)},
+		want:    []Attempt{{Level: 4, Last: true}},
+	},
+}
+
 func TestNodesAt(t *testing.T) {
-	// Two zones of two racks of two nodes.
-	nodes := []Node{
-		node("a1", "r1", "z1", ""), node("a2", "r1", "z1", ""), node("b1", "r2", "z1", ""), node("b2", "r2", "z1", ""),
-		node("c1", "r3", "z2", ""), node("c2", "r3", "z2", ""), node("d1", "r4", "z2", ""), node("d2", "r4", "z2", ""),
-	}
-	everywhere := Attempt{All: true, Level: 4, Last: true}
-	tests := map[string]struct {
-		nodes   []Node
-		states  map[string]drivers.StorageState
-		volumes []Volume
-		want    []Attempt // by level, from 0
-	}{
-		"data nodes, their racks, their zones, all": {
-			volumes: []Volume{volume("v", "a1")},
-			want:    []Attempt{{Nodes: []string{"a1"}}, {Nodes: []string{"a1", "a2"}, Level: 1}, {Nodes: []string{"a1", "a2", "b1", "b2"}, Level: 2}, everywhere, everywhere},
-		},
-		"a tier that leaves no node out is skipped": {
-			volumes: []Volume{volume("v", "a1", "c1")},
-			want:    []Attempt{{Nodes: []string{"a1", "c1"}}, {Nodes: []string{"a1", "a2", "c1", "c2"}, Level: 1}, everywhere},
-		},
-		"a tier that adds no node is skipped": {
-			volumes: []Volume{volume("v", "a1", "a2")},
-			want:    []Attempt{{Nodes: []string{"a1", "a2"}}, {Nodes: []string{"a1", "a2", "b1", "b2"}, Level: 2}},
-		},
-		"without labels there is nothing between the data nodes and all": {
-			nodes:   []Node{node("a", "", "", ""), node("b", "", "", "")},
-			volumes: []Volume{volume("v", "a")},
-			want:    []Attempt{{Nodes: []string{"a"}}, everywhere},
-		},
-		"the nodes with both volumes come first": {
-			volumes: []Volume{volume("v", "a1", "b1"), volume("w", "b1", "c1")},
-			want:    []Attempt{{Nodes: []string{"b1"}}},
-		},
-		"where no node has both, those with one come first": {
-			volumes: []Volume{volume("v", "a1"), volume("w", "c1")},
-			want:    []Attempt{{Nodes: []string{"a1", "c1"}}},
-		},
-		"a node whose storage is down is not worth trying first": {
-			states:  map[string]drivers.StorageState{"a1": drivers.StorageDown},
-			volumes: []Volume{volume("v", "a1", "c1")},
-			want:    []Attempt{{Nodes: []string{"c1"}}},
-		},
-		"a degraded one is": {
-			states:  map[string]drivers.StorageState{"a1": drivers.Degraded},
-			volumes: []Volume{volume("v", "a1")},
-			want:    []Attempt{{Nodes: []string{"a1"}}},
-		},
-		"replicas on nodes that do not exist narrow nothing": {
-			volumes: []Volume{volume("v", "gone")},
-			want:    []Attempt{everywhere},
-		},
-		"rebuilding replicas narrow nothing": {
-			volumes: []Volume{volume("v").and("a1", drivers.Rebuilding)},
-			want:    []Attempt{everywhere},
-		},
-		"Avoid narrows nothing": {
-			volumes: []Volume{volume("v", "a1").with(Avoid)},
-			want:    []Attempt{everywhere},
-		},
-		"Required never widens": {
-			volumes: []Volume{volume("v", "a1", "b1").with(Required)},
-			want:    []Attempt{{Nodes: []string{"a1", "b1"}, Level: 4, Last: true}, {Nodes: []string{"a1", "b1"}, Level: 4, Last: true}},
-		},
-		"Required with Preferred beside it tries the nodes with both, then the Required ones": {
-			volumes: []Volume{volume("v", "a1", "b1").with(Required), volume("w", "b1", "c1")},
-			want:    []Attempt{{Nodes: []string{"b1"}}, {Nodes: []string{"a1", "b1"}, Level: 4, Last: true}},
-		},
-		"Required on a node whose storage is down still allows that node": {
-			states:  map[string]drivers.StorageState{"a1": drivers.StorageDown},
-			volumes: []Volume{volume("v", "a1").with(Required)},
-			want:    []Attempt{{Nodes: []string{"a1"}, Level: 4, Last: true}},
-		},
-		"two Required volumes without a common node allow none": {
-			volumes: []Volume{volume("v", "a1").with(Required), volume("w", "b1").with(Required)},
-			want:    []Attempt{{Level: 4, Last: true}},
-		},
-	}
-	for name, tc := range tests {
+	for name, tc := range levelTests {
 		t.Run(name, func(t *testing.T) {
-			c := testCluster{nodes: nodes, states: tc.states}
+			c := testCluster{nodes: eightNodes, states: tc.states}
 			if tc.nodes != nil {
 				c.nodes = tc.nodes
 			}

@@ -13,98 +13,100 @@ import (
 	"roost.dev/roost/drivers"
 )
 
+// sixNodes: a and b are rack mates; c is in their zone, d in their region; e is elsewhere; bare has no labels.
+var sixNodes = []Node{
+	node("a", "r1", "z1", "g1"), node("b", "r1", "z1", "g1"), node("c", "r2", "z1", "g1"),
+	node("d", "r3", "z2", "g1"), node("e", "r9", "z9", "g9"), node("bare", "", "", ""),
+}
+
+var scoreTests = map[string]struct {
+	nodes   []Node
+	states  map[string]drivers.StorageState
+	volumes []Volume
+	want    []int64
+}{
+	"one replica: its node, then its rack, zone and region": {
+		volumes: []Volume{volume("v", "a")},
+		want:    []int64{100, 50, 25, 10, 0, 0},
+	},
+	"attached here is worth as much as attached nowhere": {
+		volumes: []Volume{volume("v", "a", "b").attached("a")},
+		want:    []int64{100, 95, 25, 10, 0, 0},
+	},
+	"attached elsewhere costs a replica five points, and a rack mate nothing": {
+		volumes: []Volume{volume("v", "a").attached("e")},
+		want:    []int64{95, 50, 25, 10, 0, 0},
+	},
+	"a rebuilding replica beats a rack mate and draws nobody near": {
+		volumes: []Volume{volume("v", "a").and("e", drivers.Rebuilding)},
+		want:    []int64{100, 50, 25, 10, 60, 0},
+	},
+	"stale and failed replicas are none": {
+		volumes: []Volume{volume("v", "a").and("b", drivers.Stale).and("e", drivers.Failed)},
+		want:    []int64{100, 50, 25, 10, 0, 0},
+	},
+	"no replica in sync leaves nodes equal but for the rebuilding one": {
+		volumes: []Volume{volume("v").and("a", drivers.Rebuilding)},
+		want:    []int64{60, 0, 0, 0, 0, 0},
+	},
+	"the nearest of several replicas counts": {
+		volumes: []Volume{volume("v", "d", "c")},
+		want:    []int64{25, 25, 100, 100, 0, 0},
+	},
+	"volumes share equally": {
+		volumes: []Volume{volume("v", "a"), volume("w", "e")},
+		want:    []int64{50, 25, 12, 5, 50, 0},
+	},
+	"a larger volume has a larger share": {
+		volumes: []Volume{{ID: drivers.VolumeID{Handle: "big"}, Policy: Preferred, Known: true, Share: 3, Location: volume("", "a").Location}, volume("w", "e")},
+		want:    []int64{75, 37, 18, 7, 25, 0},
+	},
+	"ignored and unknown volumes do not count": {
+		volumes: []Volume{volume("v", "a"), volume("w", "e").with(Ignored), {Policy: Preferred, Share: 1}},
+		want:    []int64{100, 50, 25, 10, 0, 0},
+	},
+	"Avoid turns the order round": {
+		volumes: []Volume{volume("v", "a").with(Avoid)},
+		want:    []int64{0, 50, 75, 90, 100, 100},
+	},
+	"Degraded costs half, StorageDown three quarters, and what does not serve all": {
+		states: map[string]drivers.StorageState{
+			"a": drivers.Degraded, "b": drivers.StorageDown, "c": drivers.Maintenance, "d": drivers.Offline,
+		},
+		volumes: []Volume{volume("v", "a", "b", "c", "d")},
+		want:    []int64{50, 25, 0, 0, 0, 0},
+	},
+	"an unknown storage state costs nothing": {
+		states:  map[string]drivers.StorageState{"a": drivers.Unknown},
+		volumes: []Volume{volume("v", "a")},
+		want:    []int64{100, 50, 25, 10, 0, 0},
+	},
+	"a storage state costs under Avoid too": {
+		states:  map[string]drivers.StorageState{"e": drivers.Degraded},
+		volumes: []Volume{volume("v", "a").with(Avoid)},
+		want:    []int64{0, 50, 75, 90, 50, 100},
+	},
+	"racks of one name in two zones are two racks": {
+		nodes:   []Node{node("a", "r1", "z1", "g1"), node("b", "r1", "z2", "g1")},
+		volumes: []Volume{volume("v", "a")},
+		want:    []int64{100, 10},
+	},
+	"a missing label skips its tier and no other": {
+		nodes:   []Node{node("a", "r1", "", "g1"), node("b", "r1", "z1", ""), node("c", "", "", "g1"), node("d", "", "z1", "")},
+		volumes: []Volume{volume("v", "a")},
+		want:    []int64{100, 50, 10, 0},
+	},
+	"a replica on a node that does not exist draws nobody near": {
+		nodes:   []Node{node("b", "r1", "z1", "g1")},
+		volumes: []Volume{volume("v", "gone")},
+		want:    []int64{0},
+	},
+}
+
 func TestScore(t *testing.T) {
-	// a and b are rack mates; c is in their zone, d in their region; e is elsewhere; bare has no labels.
-	nodes := []Node{
-		node("a", "r1", "z1", "g1"), node("b", "r1", "z1", "g1"), node("c", "r2", "z1", "g1"),
-		node("d", "r3", "z2", "g1"), node("e", "r9", "z9", "g9"), node("bare", "", "", ""),
-	}
-	tests := map[string]struct {
-		nodes   []Node
-		states  map[string]drivers.StorageState
-		volumes []Volume
-		want    []int64
-	}{
-		"one replica: its node, then its rack, zone and region": {
-			volumes: []Volume{volume("v", "a")},
-			want:    []int64{100, 50, 25, 10, 0, 0},
-		},
-		"attached here is worth as much as attached nowhere": {
-			volumes: []Volume{volume("v", "a", "b").attached("a")},
-			want:    []int64{100, 95, 25, 10, 0, 0},
-		},
-		"attached elsewhere costs a replica five points, and a rack mate nothing": {
-			volumes: []Volume{volume("v", "a").attached("e")},
-			want:    []int64{95, 50, 25, 10, 0, 0},
-		},
-		"a rebuilding replica beats a rack mate and draws nobody near": {
-			volumes: []Volume{volume("v", "a").and("e", drivers.Rebuilding)},
-			want:    []int64{100, 50, 25, 10, 60, 0},
-		},
-		"stale and failed replicas are none": {
-			volumes: []Volume{volume("v", "a").and("b", drivers.Stale).and("e", drivers.Failed)},
-			want:    []int64{100, 50, 25, 10, 0, 0},
-		},
-		"no replica in sync leaves nodes equal but for the rebuilding one": {
-			volumes: []Volume{volume("v").and("a", drivers.Rebuilding)},
-			want:    []int64{60, 0, 0, 0, 0, 0},
-		},
-		"the nearest of several replicas counts": {
-			volumes: []Volume{volume("v", "d", "c")},
-			want:    []int64{25, 25, 100, 100, 0, 0},
-		},
-		"volumes share equally": {
-			volumes: []Volume{volume("v", "a"), volume("w", "e")},
-			want:    []int64{50, 25, 12, 5, 50, 0},
-		},
-		"a larger volume has a larger share": {
-			volumes: []Volume{{ID: drivers.VolumeID{Handle: "big"}, Policy: Preferred, Known: true, Share: 3, Location: volume("", "a").Location}, volume("w", "e")},
-			want:    []int64{75, 37, 18, 7, 25, 0},
-		},
-		"ignored and unknown volumes do not count": {
-			volumes: []Volume{volume("v", "a"), volume("w", "e").with(Ignored), {Policy: Preferred, Share: 1}},
-			want:    []int64{100, 50, 25, 10, 0, 0},
-		},
-		"Avoid turns the order round": {
-			volumes: []Volume{volume("v", "a").with(Avoid)},
-			want:    []int64{0, 50, 75, 90, 100, 100},
-		},
-		"Degraded costs half, StorageDown three quarters, and what does not serve all": {
-			states: map[string]drivers.StorageState{
-				"a": drivers.Degraded, "b": drivers.StorageDown, "c": drivers.Maintenance, "d": drivers.Offline,
-			},
-			volumes: []Volume{volume("v", "a", "b", "c", "d")},
-			want:    []int64{50, 25, 0, 0, 0, 0},
-		},
-		"an unknown storage state costs nothing": {
-			states:  map[string]drivers.StorageState{"a": drivers.Unknown},
-			volumes: []Volume{volume("v", "a")},
-			want:    []int64{100, 50, 25, 10, 0, 0},
-		},
-		"a storage state costs under Avoid too": {
-			states:  map[string]drivers.StorageState{"e": drivers.Degraded},
-			volumes: []Volume{volume("v", "a").with(Avoid)},
-			want:    []int64{0, 50, 75, 90, 50, 100},
-		},
-		"racks of one name in two zones are two racks": {
-			nodes:   []Node{node("a", "r1", "z1", "g1"), node("b", "r1", "z2", "g1")},
-			volumes: []Volume{volume("v", "a")},
-			want:    []int64{100, 10},
-		},
-		"a missing label skips its tier and no other": {
-			nodes:   []Node{node("a", "r1", "", "g1"), node("b", "r1", "z1", ""), node("c", "", "", "g1"), node("d", "", "z1", "")},
-			volumes: []Volume{volume("v", "a")},
-			want:    []int64{100, 50, 10, 0},
-		},
-		"a replica on a node that does not exist draws nobody near": {
-			nodes:   []Node{node("b", "r1", "z1", "g1")},
-			volumes: []Volume{volume("v", "gone")},
-			want:    []int64{0},
-		},
-	}
-	for name, tc := range tests {
+	for name, tc := range scoreTests {
 		t.Run(name, func(t *testing.T) {
-			c := testCluster{nodes: nodes, states: tc.states}
+			c := testCluster{nodes: sixNodes, states: tc.states}
 			if tc.nodes != nil {
 				c.nodes = tc.nodes
 			}

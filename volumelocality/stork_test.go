@@ -12,100 +12,109 @@ import (
 	"roost.dev/roost/drivers"
 )
 
+// n1 and n3 share a rack, as do n2 and n4; all four share a zone; n5 shares nothing.
+var storkRacks = []Node{
+	node("n1", "rack1", "zone1", "region1"), node("n2", "rack2", "zone1", "region1"),
+	node("n3", "rack1", "zone1", "region1"), node("n4", "rack2", "zone1", "region1"),
+	node("n5", "rack5", "zone5", "region5"),
+}
+
+// Racks all differ; n1, n2 and n4 share a zone.
+var storkZones = []Node{
+	node("n1", "rack1", "zone1", "region1"), node("n2", "rack2", "zone1", "region1"),
+	node("n3", "rack3", "zone3", "region3"), node("n4", "rack4", "zone1", "region1"),
+	node("n5", "rack5", "zone5", "region5"),
+}
+
+// Zones differ too, but for n1 and n2; n3 shares a region with them.
+var storkRegions = []Node{
+	node("n1", "rack1", "zone1", "region1"), node("n2", "rack2", "zone1", "region1"),
+	node("n3", "rack3", "zone3", "region1"), node("n4", "rack4", "zone4", "region4"),
+	node("n5", "rack5", "zone5", "region5"),
+}
+
+// down is a cluster's states where one node is not Online.
+func down(node string, state drivers.StorageState) map[string]drivers.StorageState {
+	return map[string]drivers.StorageState{node: state}
+}
+
+// storkTwo are two volumes that share n2.
+var storkTwo = []Volume{volume("v", "n1", "n2"), volume("w", "n2", "n3")}
+
+// storkCases list the nodes best first, equals together. Where we differ on purpose, differs says why.
+var storkCases = map[string]struct {
+	nodes   []Node
+	states  map[string]drivers.StorageState
+	volumes []Volume
+	want    [][]string
+	differs string
+}{
+	"singleVolumeTest": {
+		nodes: storkRacks, volumes: []Volume{volume("v", "n1", "n2")},
+		want: [][]string{{"n1", "n2"}, {"n3", "n4"}, {"n5"}},
+	},
+	"multipleVolumeTest": {
+		nodes: storkRacks, volumes: []Volume{volume("v", "n1", "n2"), volume("w", "n2", "n5")},
+		want: [][]string{{"n2"}, {"n1"}, {"n4", "n5"}, {"n3"}},
+	},
+	"multipleVolumeSkipTest": {
+		nodes: storkRacks, volumes: []Volume{volume("v", "n1", "n2"), volume("w", "n5").with(Ignored)},
+		want: [][]string{{"n1", "n2"}, {"n3", "n4"}, {"n5"}},
+	},
+	"multipleVolumeStorageDownTest": {
+		nodes: storkRacks, states: down("n3", drivers.StorageDown), volumes: []Volume{volume("v", "n1"), volume("w", "n1", "n3")},
+		want: [][]string{{"n1"}, {"n2", "n4"}, {"n3"}, {"n5"}},
+		differs: "there StorageDown takes a replica to a quarter and keeps the zone mate at a quarter as well; here the " +
+			"state lessens all that the node is worth, so that healthy zone mates come first",
+	},
+	"driverNodeErrorStateTest": {
+		nodes: storkRacks, states: down("n2", drivers.Offline), volumes: []Volume{volume("v", "n1", "n2")},
+		want: [][]string{{"n1"}, {"n3"}, {"n4"}, {"n2", "n5"}},
+	},
+	"zoneTest": {
+		nodes: storkZones, volumes: storkTwo,
+		want: [][]string{{"n2"}, {"n1"}, {"n3"}, {"n4"}, {"n5"}},
+	},
+	"zoneStorageDownNodeTest": {
+		nodes: storkZones, states: down("n1", drivers.StorageDown), volumes: storkTwo,
+		want:    [][]string{{"n2"}, {"n3"}, {"n4"}, {"n1"}, {"n5"}},
+		differs: "there StorageDown spares the share of the zone mate (37 of 50); here n1 ranks after the healthy nodes",
+	},
+	"regionTest": {
+		nodes: storkRegions, volumes: storkTwo,
+		want: [][]string{{"n2"}, {"n1"}, {"n3"}, {"n4", "n5"}},
+	},
+	"regionStorageDownNodeTest": {
+		nodes: storkRegions, states: down("n3", drivers.StorageDown), volumes: storkTwo,
+		want: [][]string{{"n2"}, {"n1"}, {"n3"}, {"n4", "n5"}},
+	},
+	"antiHyperConvergenceTest": {
+		nodes:   append(slices.Clone(storkRacks[4:]), node("n6", "rack6", "zone6", "region6"), node("n1", "rack1", "zone1", "region1")),
+		volumes: []Volume{volume("v", "n1").with(Avoid)},
+		want:    [][]string{{"n5", "n6"}, {"n1"}},
+	},
+	"offlineNodesAntiHyperConvergenceTest": {
+		nodes: storkRacks, states: down("n5", drivers.Offline), volumes: []Volume{volume("v", "n1", "n2").with(Avoid)},
+		want: [][]string{{"n3", "n4"}, {"n1", "n2", "n5"}},
+	},
+	"multiVolumeAntiHyperConvergenceTest": {
+		nodes: storkRacks, volumes: []Volume{volume("v", "n1"), volume("w", "n5").with(Avoid)},
+		want: [][]string{{"n1"}, {"n3"}, {"n2", "n4"}, {"n5"}},
+	},
+	"preferRemoteNodeFalseAntiHyperConvergenceFilterTest": {
+		nodes: storkRacks, volumes: []Volume{volume("v", "n1", "n2")},
+		want: [][]string{{"n1", "n2"}, {"n3", "n4"}, {"n5"}},
+	},
+	"invalidNodePrioritizeTest": {
+		nodes: append(slices.Clone(storkRacks[:1]), Node{Name: "unknown"}), volumes: []Volume{volume("v", "n1")},
+		want: [][]string{{"n1"}, {"unknown"}},
+	},
+}
+
 // TestRanksAsStork ranks nodes in the cases that STORK's unit tests pin with exact scores. The numbers are not the same,
-// the order is: want lists the nodes best first, equals together. Where we differ on purpose, differs says why.
+// the order is.
 func TestRanksAsStork(t *testing.T) {
-	// n1 and n3 share a rack, as do n2 and n4; all four share a zone; n5 shares nothing.
-	racks := []Node{
-		node("n1", "rack1", "zone1", "region1"), node("n2", "rack2", "zone1", "region1"),
-		node("n3", "rack1", "zone1", "region1"), node("n4", "rack2", "zone1", "region1"),
-		node("n5", "rack5", "zone5", "region5"),
-	}
-	// Racks all differ; n1, n2 and n4 share a zone.
-	zones := []Node{
-		node("n1", "rack1", "zone1", "region1"), node("n2", "rack2", "zone1", "region1"),
-		node("n3", "rack3", "zone3", "region3"), node("n4", "rack4", "zone1", "region1"),
-		node("n5", "rack5", "zone5", "region5"),
-	}
-	// Zones differ too, but for n1 and n2; n3 shares a region with them.
-	regions := []Node{
-		node("n1", "rack1", "zone1", "region1"), node("n2", "rack2", "zone1", "region1"),
-		node("n3", "rack3", "zone3", "region1"), node("n4", "rack4", "zone4", "region4"),
-		node("n5", "rack5", "zone5", "region5"),
-	}
-	down := func(node string, state drivers.StorageState) map[string]drivers.StorageState {
-		return map[string]drivers.StorageState{node: state}
-	}
-	two := []Volume{volume("v", "n1", "n2"), volume("w", "n2", "n3")}
-	tests := map[string]struct {
-		nodes   []Node
-		states  map[string]drivers.StorageState
-		volumes []Volume
-		want    [][]string
-		differs string
-	}{
-		"singleVolumeTest": {
-			nodes: racks, volumes: []Volume{volume("v", "n1", "n2")},
-			want: [][]string{{"n1", "n2"}, {"n3", "n4"}, {"n5"}},
-		},
-		"multipleVolumeTest": {
-			nodes: racks, volumes: []Volume{volume("v", "n1", "n2"), volume("w", "n2", "n5")},
-			want: [][]string{{"n2"}, {"n1"}, {"n4", "n5"}, {"n3"}},
-		},
-		"multipleVolumeSkipTest": {
-			nodes: racks, volumes: []Volume{volume("v", "n1", "n2"), volume("w", "n5").with(Ignored)},
-			want: [][]string{{"n1", "n2"}, {"n3", "n4"}, {"n5"}},
-		},
-		"multipleVolumeStorageDownTest": {
-			nodes: racks, states: down("n3", drivers.StorageDown), volumes: []Volume{volume("v", "n1"), volume("w", "n1", "n3")},
-			want: [][]string{{"n1"}, {"n2", "n4"}, {"n3"}, {"n5"}},
-			differs: "there StorageDown takes a replica to a quarter and keeps the zone mate at a quarter as well; here the " +
-				"state lessens all that the node is worth, so that healthy zone mates come first",
-		},
-		"driverNodeErrorStateTest": {
-			nodes: racks, states: down("n2", drivers.Offline), volumes: []Volume{volume("v", "n1", "n2")},
-			want: [][]string{{"n1"}, {"n3"}, {"n4"}, {"n2", "n5"}},
-		},
-		"zoneTest": {
-			nodes: zones, volumes: two,
-			want: [][]string{{"n2"}, {"n1"}, {"n3"}, {"n4"}, {"n5"}},
-		},
-		"zoneStorageDownNodeTest": {
-			nodes: zones, states: down("n1", drivers.StorageDown), volumes: two,
-			want:    [][]string{{"n2"}, {"n3"}, {"n4"}, {"n1"}, {"n5"}},
-			differs: "there StorageDown spares the share of the zone mate (37 of 50); here n1 ranks after the healthy nodes",
-		},
-		"regionTest": {
-			nodes: regions, volumes: two,
-			want: [][]string{{"n2"}, {"n1"}, {"n3"}, {"n4", "n5"}},
-		},
-		"regionStorageDownNodeTest": {
-			nodes: regions, states: down("n3", drivers.StorageDown), volumes: two,
-			want: [][]string{{"n2"}, {"n1"}, {"n3"}, {"n4", "n5"}},
-		},
-		"antiHyperConvergenceTest": {
-			nodes:   append(slices.Clone(racks[4:]), node("n6", "rack6", "zone6", "region6"), node("n1", "rack1", "zone1", "region1")),
-			volumes: []Volume{volume("v", "n1").with(Avoid)},
-			want:    [][]string{{"n5", "n6"}, {"n1"}},
-		},
-		"offlineNodesAntiHyperConvergenceTest": {
-			nodes: racks, states: down("n5", drivers.Offline), volumes: []Volume{volume("v", "n1", "n2").with(Avoid)},
-			want: [][]string{{"n3", "n4"}, {"n1", "n2", "n5"}},
-		},
-		"multiVolumeAntiHyperConvergenceTest": {
-			nodes: racks, volumes: []Volume{volume("v", "n1"), volume("w", "n5").with(Avoid)},
-			want: [][]string{{"n1"}, {"n3"}, {"n2", "n4"}, {"n5"}},
-		},
-		"preferRemoteNodeFalseAntiHyperConvergenceFilterTest": {
-			nodes: racks, volumes: []Volume{volume("v", "n1", "n2")},
-			want: [][]string{{"n1", "n2"}, {"n3", "n4"}, {"n5"}},
-		},
-		"invalidNodePrioritizeTest": {
-			nodes: append(slices.Clone(racks[:1]), Node{Name: "unknown"}), volumes: []Volume{volume("v", "n1")},
-			want: [][]string{{"n1"}, {"unknown"}},
-		},
-	}
-	for name, tc := range tests {
+	for name, tc := range storkCases {
 		t.Run(name, func(t *testing.T) {
 			c := testCluster{nodes: tc.nodes, states: tc.states}
 			got := ranked(c, scores(NewPlan(tc.volumes, testTiers, c), c))

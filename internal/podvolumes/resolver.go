@@ -110,7 +110,7 @@ func (r *Resolver) follow(pod *corev1.Pod, isEphemeral bool, volume *Volume) err
 		return fmt.Errorf("getting claim %q: %w", volume.ClaimName, err)
 	}
 	volume.Claim = claim
-	if isEphemeral && ephemeral.VolumeIsForPod(pod, claim) != nil {
+	if isEphemeral && !madeFor(pod, claim) {
 		volume.Status = ClaimForeign
 		return nil
 	}
@@ -124,16 +124,18 @@ func (r *Resolver) follow(pod *corev1.Pod, isEphemeral bool, volume *Volume) err
 	return r.findVolume(volume)
 }
 
+// madeFor says that a generic ephemeral volume's claim is the pod's own, and not one that happens to have its name.
+func madeFor(pod *corev1.Pod, claim *corev1.PersistentVolumeClaim) bool {
+	return ephemeral.VolumeIsForPod(pod, claim) == nil
+}
+
 func (r *Resolver) findClass(volume *Volume) error {
 	name := storagehelpers.GetPersistentVolumeClaimClass(volume.Claim)
 	if name == "" {
 		return nil
 	}
 	class, err := r.Classes.Get(name)
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("getting StorageClass %q: %w", name, err)
 	}
 	volume.Class = class

@@ -26,128 +26,134 @@ var testEpoch = time.Unix(1_700_000_000, 0)
 
 var everyNode = []string{"a1", "a2", "b1", "b2", "c1", "c2"}
 
+var (
+	onA1       = map[string]drivers.Location{"handle-of-data": inSync("a1")}
+	nearA1     = []int64{100, 50, 25, 25, 0, 0}
+	awayFromA1 = []int64{0, 50, 75, 75, 100, 100}
+	dataPV     = builders.MakePV("pv-data").CSI(provisioner, "handle-of-data").ClaimedBy("data").Obj()
+)
+
+// class is a StorageClass with a policy.
+func class(policy string) *storagev1.StorageClass {
+	c := builders.MakeClass("fast", storagev1.VolumeBindingImmediate)
+	c.Annotations = map[string]string{volumelocality.PolicyAnnotation: policy}
+	return c
+}
+
+var attemptTests = map[string]struct {
+	pod       *corev1.Pod
+	args      func(*config.VolumeLocalityArgs)
+	objects   []runtime.Object
+	locations map[string]drivers.Location
+	states    map[string]drivers.StorageState
+	want      outcome
+}{
+	"no volumes": {
+		pod: podUsing(), want: outcome{Code: fwk.Skip},
+	},
+	"Preferred by default": {
+		pod: podUsing("data"), objects: claimAndPV("data"), locations: onA1,
+		want: outcome{Nodes: []string{"a1"}, Allowed: everyNode, Scores: nearA1},
+	},
+	"the score alone": {
+		pod: podUsing("data"), objects: claimAndPV("data"), locations: onA1,
+		args: func(args *config.VolumeLocalityArgs) { args.DataNodesFirst = false },
+		want: outcome{Allowed: everyNode, Scores: nearA1},
+	},
+	"Required on the pod": {
+		pod: annotated(podUsing("data"), "Required"), objects: claimAndPV("data"), locations: onA1,
+		want: outcome{Nodes: []string{"a1"}, Allowed: []string{"a1"}, Scores: nearA1},
+	},
+	"Required with the score alone": {
+		pod: annotated(podUsing("data"), "Required"), objects: claimAndPV("data"), locations: onA1,
+		args: func(args *config.VolumeLocalityArgs) { args.DataNodesFirst = false },
+		want: outcome{Nodes: []string{"a1"}, Allowed: []string{"a1"}, Scores: nearA1},
+	},
+	"Avoid on the claim": {
+		pod: podUsing("data"), locations: onA1,
+		objects: []runtime.Object{builders.MakeClaim("data").BoundTo("pv-data").Annotation("roost.dev/locality", "Avoid").Obj(), dataPV},
+		want:    outcome{Allowed: everyNode, Scores: awayFromA1},
+	},
+	"Avoid on the StorageClass": {
+		pod: podUsing("data"), locations: onA1,
+		objects: []runtime.Object{builders.MakeClaim("data").Class("fast").BoundTo("pv-data").Obj(), dataPV, class("Avoid")},
+		want:    outcome{Allowed: everyNode, Scores: awayFromA1},
+	},
+	"the pod's word counts before the claim's, and the claim's before the StorageClass's": {
+		pod: annotated(podUsing("data"), "Preferred"), locations: onA1,
+		objects: []runtime.Object{builders.MakeClaim("data").Class("fast").BoundTo("pv-data").Annotation("roost.dev/locality", "Avoid").Obj(), dataPV, class("Ignored")},
+		want:    outcome{Nodes: []string{"a1"}, Allowed: everyNode, Scores: nearA1},
+	},
+	"Avoid by the arguments": {
+		pod: podUsing("data"), objects: claimAndPV("data"), locations: onA1,
+		args: func(args *config.VolumeLocalityArgs) { args.DefaultPolicy = config.LocalityAvoid },
+		want: outcome{Allowed: everyNode, Scores: awayFromA1},
+	},
+	"Ignored": {
+		pod: annotated(podUsing("data"), "Ignored"), objects: claimAndPV("data"), locations: onA1,
+		want: outcome{Code: fwk.Skip},
+	},
+	"an unknown policy is Preferred": {
+		pod: annotated(podUsing("data"), "Sometimes"), objects: claimAndPV("data"), locations: onA1,
+		want: outcome{Nodes: []string{"a1"}, Allowed: everyNode, Scores: nearA1},
+	},
+	"a volume that the storage system does not know": {
+		pod: podUsing("data"), objects: claimAndPV("data"),
+		want: outcome{Code: fwk.Skip},
+	},
+	"Required, and the storage system does not know": {
+		pod: annotated(podUsing("data"), "Required"), objects: claimAndPV("data"),
+		want: outcome{Code: fwk.UnschedulableAndUnresolvable, Reasons: []string{ErrReasonNotKnown}},
+	},
+	"Required, and no replica is in sync": {
+		pod: annotated(podUsing("data"), "Required"), objects: claimAndPV("data"),
+		locations: map[string]drivers.Location{"handle-of-data": {Replicas: []drivers.Replica{{Node: "a1", State: drivers.Rebuilding}}}},
+		want:      outcome{Code: fwk.UnschedulableAndUnresolvable, Reasons: []string{ErrReasonNoDataNode}},
+	},
+	"Required, and the data is on a node that does not exist": {
+		pod: annotated(podUsing("data"), "Required"), objects: claimAndPV("data"),
+		locations: map[string]drivers.Location{"handle-of-data": inSync("gone")},
+		want:      outcome{Code: fwk.UnschedulableAndUnresolvable, Reasons: []string{ErrReasonNoDataNode}},
+	},
+	"Preferred, and the data is on a node that does not exist": {
+		pod: podUsing("data"), objects: claimAndPV("data"), locations: map[string]drivers.Location{"handle-of-data": inSync("gone")},
+		want: outcome{Allowed: everyNode, Scores: make([]int64, 6)},
+	},
+	"a claim whose StorageClass is gone": {
+		pod: podUsing("data"), locations: onA1,
+		objects: []runtime.Object{builders.MakeClaim("data").Class("gone").BoundTo("pv-data").Obj(), dataPV},
+		want:    outcome{Nodes: []string{"a1"}, Allowed: everyNode, Scores: nearA1},
+	},
+	"a PersistentVolume without node affinity and without CSI source": {
+		pod: podUsing("data"), locations: onA1,
+		objects: []runtime.Object{builders.MakeClaim("data").BoundTo("pv-data").Obj(), builders.MakePV("pv-data").ClaimedBy("data").
+			Source(corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "filer", Path: "/"}}).Obj()},
+		want: outcome{Code: fwk.Skip},
+	},
+	"a claim that is missing is for the in-tree plugins": {
+		pod: podUsing("data"), want: outcome{Code: fwk.Skip},
+	},
+	"an unbound claim has no data yet, also where it is Required": {
+		pod: annotated(podUsing("data"), "Required"), objects: []runtime.Object{builders.MakeClaim("data").Obj()},
+		want: outcome{Code: fwk.Skip},
+	},
+	"a large volume counts more by capacity": {
+		pod:  podUsing("data", "log"),
+		args: func(args *config.VolumeLocalityArgs) { args.VolumeWeighting = config.VolumeWeightingCapacity },
+		objects: append(claimAndPV("log"), builders.MakeClaim("data").BoundTo("pv-data").Obj(),
+			builders.MakePV("pv-data").CSI(provisioner, "handle-of-data").ClaimedBy("data").Capacity("3Gi").Obj()),
+		locations: map[string]drivers.Location{"handle-of-data": inSync("a1"), "handle-of-log": inSync("c1")},
+		want:      outcome{Nodes: []string{"a1", "c1"}, Allowed: everyNode, Scores: []int64{75, 37, 18, 18, 25, 12}},
+	},
+	"a degraded data node is tried and worth half, one that is down is not tried": {
+		pod: podUsing("data"), objects: claimAndPV("data"), locations: map[string]drivers.Location{"handle-of-data": inSync("a1", "c1")},
+		states: map[string]drivers.StorageState{"a1": drivers.Degraded, "c1": drivers.StorageDown},
+		want:   outcome{Nodes: []string{"a1"}, Allowed: everyNode, Scores: []int64{50, 50, 25, 25, 25, 0}},
+	},
+}
+
 func TestAttempt(t *testing.T) {
-	onA1 := map[string]drivers.Location{"handle-of-data": inSync("a1")}
-	nearA1 := []int64{100, 50, 25, 25, 0, 0}
-	awayFromA1 := []int64{0, 50, 75, 75, 100, 100}
-	class := func(policy string) *storagev1.StorageClass {
-		c := builders.MakeClass("fast", storagev1.VolumeBindingImmediate)
-		c.Annotations = map[string]string{"roost.dev/locality": policy}
-		return c
-	}
-	pv := builders.MakePV("pv-data").CSI(provisioner, "handle-of-data").ClaimedBy("data").Obj()
-	tests := map[string]struct {
-		pod       *corev1.Pod
-		args      func(*config.VolumeLocalityArgs)
-		objects   []runtime.Object
-		locations map[string]drivers.Location
-		states    map[string]drivers.StorageState
-		want      outcome
-	}{
-		"no volumes": {
-			pod: podUsing(), want: outcome{Code: fwk.Skip},
-		},
-		"Preferred by default": {
-			pod: podUsing("data"), objects: claimAndPV("data"), locations: onA1,
-			want: outcome{Nodes: []string{"a1"}, Allowed: everyNode, Scores: nearA1},
-		},
-		"the score alone": {
-			pod: podUsing("data"), objects: claimAndPV("data"), locations: onA1,
-			args: func(args *config.VolumeLocalityArgs) { args.DataNodesFirst = false },
-			want: outcome{Allowed: everyNode, Scores: nearA1},
-		},
-		"Required on the pod": {
-			pod: annotated(podUsing("data"), "Required"), objects: claimAndPV("data"), locations: onA1,
-			want: outcome{Nodes: []string{"a1"}, Allowed: []string{"a1"}, Scores: nearA1},
-		},
-		"Required with the score alone": {
-			pod: annotated(podUsing("data"), "Required"), objects: claimAndPV("data"), locations: onA1,
-			args: func(args *config.VolumeLocalityArgs) { args.DataNodesFirst = false },
-			want: outcome{Nodes: []string{"a1"}, Allowed: []string{"a1"}, Scores: nearA1},
-		},
-		"Avoid on the claim": {
-			pod: podUsing("data"), locations: onA1,
-			objects: []runtime.Object{builders.MakeClaim("data").BoundTo("pv-data").Annotation("roost.dev/locality", "Avoid").Obj(), pv},
-			want:    outcome{Allowed: everyNode, Scores: awayFromA1},
-		},
-		"Avoid on the StorageClass": {
-			pod: podUsing("data"), locations: onA1,
-			objects: []runtime.Object{builders.MakeClaim("data").Class("fast").BoundTo("pv-data").Obj(), pv, class("Avoid")},
-			want:    outcome{Allowed: everyNode, Scores: awayFromA1},
-		},
-		"the pod's word counts before the claim's, and the claim's before the StorageClass's": {
-			pod: annotated(podUsing("data"), "Preferred"), locations: onA1,
-			objects: []runtime.Object{builders.MakeClaim("data").Class("fast").BoundTo("pv-data").Annotation("roost.dev/locality", "Avoid").Obj(), pv, class("Ignored")},
-			want:    outcome{Nodes: []string{"a1"}, Allowed: everyNode, Scores: nearA1},
-		},
-		"Avoid by the arguments": {
-			pod: podUsing("data"), objects: claimAndPV("data"), locations: onA1,
-			args: func(args *config.VolumeLocalityArgs) { args.DefaultPolicy = config.LocalityAvoid },
-			want: outcome{Allowed: everyNode, Scores: awayFromA1},
-		},
-		"Ignored": {
-			pod: annotated(podUsing("data"), "Ignored"), objects: claimAndPV("data"), locations: onA1,
-			want: outcome{Code: fwk.Skip},
-		},
-		"an unknown policy is Preferred": {
-			pod: annotated(podUsing("data"), "Sometimes"), objects: claimAndPV("data"), locations: onA1,
-			want: outcome{Nodes: []string{"a1"}, Allowed: everyNode, Scores: nearA1},
-		},
-		"a volume that the storage system does not know": {
-			pod: podUsing("data"), objects: claimAndPV("data"),
-			want: outcome{Code: fwk.Skip},
-		},
-		"Required, and the storage system does not know": {
-			pod: annotated(podUsing("data"), "Required"), objects: claimAndPV("data"),
-			want: outcome{Code: fwk.UnschedulableAndUnresolvable, Reasons: []string{ErrReasonNotKnown}},
-		},
-		"Required, and no replica is in sync": {
-			pod: annotated(podUsing("data"), "Required"), objects: claimAndPV("data"),
-			locations: map[string]drivers.Location{"handle-of-data": {Replicas: []drivers.Replica{{Node: "a1", State: drivers.Rebuilding}}}},
-			want:      outcome{Code: fwk.UnschedulableAndUnresolvable, Reasons: []string{ErrReasonNoDataNode}},
-		},
-		"Required, and the data is on a node that does not exist": {
-			pod: annotated(podUsing("data"), "Required"), objects: claimAndPV("data"),
-			locations: map[string]drivers.Location{"handle-of-data": inSync("gone")},
-			want:      outcome{Code: fwk.UnschedulableAndUnresolvable, Reasons: []string{ErrReasonNoDataNode}},
-		},
-		"Preferred, and the data is on a node that does not exist": {
-			pod: podUsing("data"), objects: claimAndPV("data"), locations: map[string]drivers.Location{"handle-of-data": inSync("gone")},
-			want: outcome{Allowed: everyNode, Scores: make([]int64, 6)},
-		},
-		"a claim whose StorageClass is gone": {
-			pod: podUsing("data"), locations: onA1,
-			objects: []runtime.Object{builders.MakeClaim("data").Class("gone").BoundTo("pv-data").Obj(), pv},
-			want:    outcome{Nodes: []string{"a1"}, Allowed: everyNode, Scores: nearA1},
-		},
-		"a PersistentVolume without node affinity and without CSI source": {
-			pod: podUsing("data"), locations: onA1,
-			objects: []runtime.Object{builders.MakeClaim("data").BoundTo("pv-data").Obj(), builders.MakePV("pv-data").ClaimedBy("data").
-				Source(corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "filer", Path: "/"}}).Obj()},
-			want: outcome{Code: fwk.Skip},
-		},
-		"a claim that is missing is for the in-tree plugins": {
-			pod: podUsing("data"), want: outcome{Code: fwk.Skip},
-		},
-		"an unbound claim has no data yet, also where it is Required": {
-			pod: annotated(podUsing("data"), "Required"), objects: []runtime.Object{builders.MakeClaim("data").Obj()},
-			want: outcome{Code: fwk.Skip},
-		},
-		"a large volume counts more by capacity": {
-			pod:  podUsing("data", "log"),
-			args: func(args *config.VolumeLocalityArgs) { args.VolumeWeighting = config.VolumeWeightingCapacity },
-			objects: append(claimAndPV("log"), builders.MakeClaim("data").BoundTo("pv-data").Obj(),
-				builders.MakePV("pv-data").CSI(provisioner, "handle-of-data").ClaimedBy("data").Capacity("3Gi").Obj()),
-			locations: map[string]drivers.Location{"handle-of-data": inSync("a1"), "handle-of-log": inSync("c1")},
-			want:      outcome{Nodes: []string{"a1", "c1"}, Allowed: everyNode, Scores: []int64{75, 37, 18, 18, 25, 12}},
-		},
-		"a degraded data node is tried and worth half, one that is down is not tried": {
-			pod: podUsing("data"), objects: claimAndPV("data"), locations: map[string]drivers.Location{"handle-of-data": inSync("a1", "c1")},
-			states: map[string]drivers.StorageState{"a1": drivers.Degraded, "c1": drivers.StorageDown},
-			want:   outcome{Nodes: []string{"a1"}, Allowed: everyNode, Scores: []int64{50, 50, 25, 25, 25, 0}},
-		},
-	}
-	for name, tc := range tests {
+	for name, tc := range attemptTests {
 		t.Run(name, func(t *testing.T) {
 			args := defaultArgs()
 			if tc.args != nil {

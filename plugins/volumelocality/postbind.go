@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
-
 	fwk "k8s.io/kube-scheduler/framework"
 )
 

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
-
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"roost.dev/roost/apis/config"

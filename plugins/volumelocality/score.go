@@ -7,7 +7,6 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
-
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"roost.dev/roost/volumelocality"

@@ -40,12 +40,14 @@ var _ = Describe("Bad input", func() {
 				claim.Annotations[volumelocality.PolicyAnnotation] = noPolicy
 			}
 			v := s.provisionOf(ctx, claim, sandbox.NodeName(0))
-			s.fill(ctx, nearlyFull, v.dataNodes)
+			// Were it Required, the pod would wait; were it Ignored, it would go where there is more room.
+			s.fill(ctx, nodeCPU, v.dataNodes)
+			s.fill(ctx, nearlyFull, s.rackmates(ctx, v.dataNodes))
 			options := []podOption{using(v.claim)}
 			if kind == "Pod" {
 				options = append(options, annotated(noPolicy))
 			}
-			Expect(v.dataNodes).To(ContainElement(s.run(ctx, "pod", options...)))
+			Expect(s.rackmates(ctx, v.dataNodes)).To(ContainElement(s.run(ctx, "pod", options...)))
 			name := map[string]string{"Pod": "pod", "PersistentVolumeClaim": claim.Name, "StorageClass": class.Name}[kind]
 			Eventually(func() []string { return s.notes(ctx, "pod", reasonBadPolicy) }).WithContext(ctx).Should(ConsistOf(And(
 				ContainSubstring(kind+` "`+name+`"`),

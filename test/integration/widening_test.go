@@ -37,7 +37,9 @@ var _ = Describe("A pod whose data nodes are full", func() {
 		} {
 			By("filling more nodes")
 			s.fill(ctx, nodeCPU, tc.full)
+			// While others come and go, the scheduler would try the pod again anyhow.
 			before := s.uids(ctx)
+			s.waitForRunning(ctx, len(before))
 			pod := fmt.Sprintf("pod-%d", level)
 			s.create(ctx, newPod(pod, using(v.claim), ranked(highPriority)))
 			Expect(tc.want).To(ContainElement(s.nodeOf(ctx, pod)))

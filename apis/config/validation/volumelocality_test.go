@@ -54,82 +54,83 @@ func TestValidateVolumeLocalityArgsAccepts(t *testing.T) {
 	}
 }
 
+var refusals = map[string]struct {
+	change func(*config.VolumeLocalityArgs)
+	want   string
+}{
+	"an unknown policy": {
+		change: func(args *config.VolumeLocalityArgs) { args.DefaultPolicy = "preferred" },
+		want:   `args.defaultPolicy: Unsupported value: "preferred": supported values: "Preferred", "Required", "Avoid", "Ignored"`,
+	},
+	"an unknown weighting": {
+		change: func(args *config.VolumeLocalityArgs) { args.VolumeWeighting = "Size" },
+		want:   `args.volumeWeighting: Unsupported value: "Size": supported values: "Equal", "Capacity"`,
+	},
+	"a negative weight": {
+		change: tiers(config.TopologyTier{Label: "rack", Weight: -1}),
+		want:   `args.topology[0].weight: Invalid value: -1: must be 0 to 99`,
+	},
+	"a weight that equals a replica's score": {
+		change: tiers(config.TopologyTier{Label: "rack", Weight: 100}),
+		want:   `args.topology[0].weight: Invalid value: 100: must be 0 to 99`,
+	},
+	"a farther tier that is worth more": {
+		change: tiers(config.TopologyTier{Label: "rack", Weight: 25}, config.TopologyTier{Label: "zone", Weight: 50}),
+		want: `args.topology[1].weight: Invalid value: 50: must be less than 25, the weight of the tier before it: ` +
+			`nearer tiers come first and are worth more`,
+	},
+	"two tiers that are worth the same": {
+		change: tiers(config.TopologyTier{Label: "rack", Weight: 25}, config.TopologyTier{Label: "zone", Weight: 25}),
+		want: `args.topology[1].weight: Invalid value: 25: must be less than 25, the weight of the tier before it: ` +
+			`nearer tiers come first and are worth more`,
+	},
+	"the same label twice": {
+		change: tiers(config.TopologyTier{Label: "rack", Weight: 25}, config.TopologyTier{Label: "rack", Weight: 10}),
+		want:   `args.topology[1].label: Duplicate value: "rack"`,
+	},
+	"a tier without a label": {
+		change: tiers(config.TopologyTier{Weight: 25}),
+		want:   `args.topology[0].label: Required value: the key of a node label, for example topology.kubernetes.io/zone`,
+	},
+	"a label that is no label key": {
+		change: tiers(config.TopologyTier{Label: "my rack", Weight: 25}),
+		want: `args.topology[0].label: Invalid value: "my rack": not a label key: name part must consist of alphanumeric characters, ` +
+			`'-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', ` +
+			`regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')`,
+	},
+	"the node as a tier": {
+		change: tiers(config.TopologyTier{Label: "kubernetes.io/hostname", Weight: 25}),
+		want: `args.topology[0].label: Invalid value: "kubernetes.io/hostname": a node is already its own tier: ` +
+			`a node with the replica itself scores 100`,
+	},
+	"nine tiers": {
+		change: tiers(config.TopologyTier{Label: "a", Weight: 9}, config.TopologyTier{Label: "b", Weight: 8},
+			config.TopologyTier{Label: "c", Weight: 7}, config.TopologyTier{Label: "d", Weight: 6},
+			config.TopologyTier{Label: "e", Weight: 5}, config.TopologyTier{Label: "f", Weight: 4},
+			config.TopologyTier{Label: "g", Weight: 3}, config.TopologyTier{Label: "h", Weight: 2},
+			config.TopologyTier{Label: "i", Weight: 1}),
+		want: `args.topology: Too many: 9: must have at most 8 items`,
+	},
+	"everything at once: every error is told": {
+		change: func(args *config.VolumeLocalityArgs) {
+			*args = config.VolumeLocalityArgs{
+				DefaultPolicy: "", VolumeWeighting: "",
+				Topology: []config.TopologyTier{{Weight: -2}, {Weight: -2}},
+			}
+		},
+		want: `[args.defaultPolicy: Unsupported value: "": supported values: "Preferred", "Required", "Avoid", "Ignored", ` +
+			`args.topology[0].label: Required value: the key of a node label, for example topology.kubernetes.io/zone, ` +
+			`args.topology[0].weight: Invalid value: -2: must be 0 to 99, ` +
+			`args.topology[1].label: Required value: the key of a node label, for example topology.kubernetes.io/zone, ` +
+			`args.topology[1].weight: Invalid value: -2: must be 0 to 99, ` +
+			`args.topology[1].weight: Invalid value: -2: must be less than -2, the weight of the tier before it: ` +
+			`nearer tiers come first and are worth more, ` +
+			`args.volumeWeighting: Unsupported value: "": supported values: "Equal", "Capacity"]`,
+	},
+}
+
 func TestValidateVolumeLocalityArgsRefuses(t *testing.T) {
-	tests := map[string]struct {
-		change func(*config.VolumeLocalityArgs)
-		want   string
-	}{
-		"an unknown policy": {
-			change: func(args *config.VolumeLocalityArgs) { args.DefaultPolicy = "preferred" },
-			want:   `args.defaultPolicy: Unsupported value: "preferred": supported values: "Preferred", "Required", "Avoid", "Ignored"`,
-		},
-		"an unknown weighting": {
-			change: func(args *config.VolumeLocalityArgs) { args.VolumeWeighting = "Size" },
-			want:   `args.volumeWeighting: Unsupported value: "Size": supported values: "Equal", "Capacity"`,
-		},
-		"a negative weight": {
-			change: tiers(config.TopologyTier{Label: "rack", Weight: -1}),
-			want:   `args.topology[0].weight: Invalid value: -1: must be 0 to 99`,
-		},
-		"a weight that equals a replica's score": {
-			change: tiers(config.TopologyTier{Label: "rack", Weight: 100}),
-			want:   `args.topology[0].weight: Invalid value: 100: must be 0 to 99`,
-		},
-		"a farther tier that is worth more": {
-			change: tiers(config.TopologyTier{Label: "rack", Weight: 25}, config.TopologyTier{Label: "zone", Weight: 50}),
-			want: `args.topology[1].weight: Invalid value: 50: must be less than 25, the weight of the tier before it: ` +
-				`nearer tiers come first and are worth more`,
-		},
-		"two tiers that are worth the same": {
-			change: tiers(config.TopologyTier{Label: "rack", Weight: 25}, config.TopologyTier{Label: "zone", Weight: 25}),
-			want: `args.topology[1].weight: Invalid value: 25: must be less than 25, the weight of the tier before it: ` +
-				`nearer tiers come first and are worth more`,
-		},
-		"the same label twice": {
-			change: tiers(config.TopologyTier{Label: "rack", Weight: 25}, config.TopologyTier{Label: "rack", Weight: 10}),
-			want:   `args.topology[1].label: Duplicate value: "rack"`,
-		},
-		"a tier without a label": {
-			change: tiers(config.TopologyTier{Weight: 25}),
-			want:   `args.topology[0].label: Required value: the key of a node label, for example topology.kubernetes.io/zone`,
-		},
-		"a label that is no label key": {
-			change: tiers(config.TopologyTier{Label: "my rack", Weight: 25}),
-			want: `args.topology[0].label: Invalid value: "my rack": not a label key: name part must consist of alphanumeric characters, ` +
-				`'-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', ` +
-				`regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')`,
-		},
-		"the node as a tier": {
-			change: tiers(config.TopologyTier{Label: "kubernetes.io/hostname", Weight: 25}),
-			want: `args.topology[0].label: Invalid value: "kubernetes.io/hostname": a node is already its own tier: ` +
-				`a node with the replica itself scores 100`,
-		},
-		"nine tiers": {
-			change: tiers(config.TopologyTier{Label: "a", Weight: 9}, config.TopologyTier{Label: "b", Weight: 8},
-				config.TopologyTier{Label: "c", Weight: 7}, config.TopologyTier{Label: "d", Weight: 6},
-				config.TopologyTier{Label: "e", Weight: 5}, config.TopologyTier{Label: "f", Weight: 4},
-				config.TopologyTier{Label: "g", Weight: 3}, config.TopologyTier{Label: "h", Weight: 2},
-				config.TopologyTier{Label: "i", Weight: 1}),
-			want: `args.topology: Too many: 9: must have at most 8 items`,
-		},
-		"everything at once: every error is told": {
-			change: func(args *config.VolumeLocalityArgs) {
-				*args = config.VolumeLocalityArgs{
-					DefaultPolicy: "", VolumeWeighting: "",
-					Topology: []config.TopologyTier{{Weight: -2}, {Weight: -2}},
-				}
-			},
-			want: `[args.defaultPolicy: Unsupported value: "": supported values: "Preferred", "Required", "Avoid", "Ignored", ` +
-				`args.topology[0].label: Required value: the key of a node label, for example topology.kubernetes.io/zone, ` +
-				`args.topology[0].weight: Invalid value: -2: must be 0 to 99, ` +
-				`args.topology[1].label: Required value: the key of a node label, for example topology.kubernetes.io/zone, ` +
-				`args.topology[1].weight: Invalid value: -2: must be 0 to 99, ` +
-				`args.topology[1].weight: Invalid value: -2: must be less than -2, the weight of the tier before it: ` +
-				`nearer tiers come first and are worth more, ` +
-				`args.volumeWeighting: Unsupported value: "": supported values: "Equal", "Capacity"]`,
-		},
-	}
-	for name, tc := range tests {
+	for name, tc := range refusals {
 		t.Run(name, func(t *testing.T) {
 			args := validArgs()
 			tc.change(args)
