@@ -35,7 +35,7 @@ type Source interface {
 	// HasSynced says that the memory holds everything that existed when Run began. A storage system that is not
 	// installed has synced with nothing.
 	HasSynced() bool
-	// Subscribe has changed called after each change in memory, one at a time. changed must not block. Subscribe before Run.
+	// Subscribe has changed called after each change in memory from then on, one at a time. changed must not block.
 	Subscribe(changed func(Change))
 }
 

@@ -193,8 +193,8 @@ func (r *Registry) NotSynced() []string {
 	return names
 }
 
-// Subscribe has changed called after each change in any driver's memory. changed must not block, and drivers may call it
-// at the same time. Subscribe before Run.
+// Subscribe has changed called after each change in any driver's memory from then on. changed must not block, and drivers
+// may call it at the same time.
 func (r *Registry) Subscribe(changed func(Change)) {
 	for _, d := range r.drivers {
 		d.Source.Subscribe(changed)

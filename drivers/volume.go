@@ -20,6 +20,8 @@ type Location struct {
 	Replicas []Replica
 	// AttachedTo are the nodes that the volume is attached to.
 	AttachedTo []string
+	// Pinned means that no node without a replica can use the volume.
+	Pinned bool
 	// ObservedAt is when the storage system last confirmed it. Zero is for what cannot age.
 	ObservedAt time.Time
 }

@@ -114,11 +114,15 @@ func TestDeploymentFitsTogether(t *testing.T) {
 			t.Errorf("probe of %s = %v", name, get)
 		}
 	}
+}
+
+func TestPodDisruptionBudgetSelectsThePods(t *testing.T) {
+	objects := build(t, "default")
 	budget, err := metav1.LabelSelectorAsSelector(one[*policyv1.PodDisruptionBudget](t, objects).Spec.Selector)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if podLabels := labels.Set(deployment.Spec.Template.Labels); budget.Empty() || !budget.Matches(podLabels) {
+	if podLabels := labels.Set(one[*appsv1.Deployment](t, objects).Spec.Template.Labels); budget.Empty() || !budget.Matches(podLabels) {
 		t.Errorf("the PodDisruptionBudget selects %q, which is not the pods with labels %v", budget, podLabels)
 	}
 }

@@ -74,6 +74,11 @@ func (v Volume) with(policy Policy) Volume {
 	return v
 }
 
+func (v Volume) pinned() Volume {
+	v.Location.Pinned = true
+	return v
+}
+
 func (v Volume) and(node string, state drivers.ReplicaState) Volume {
 	v.Location.Replicas = append(slices.Clone(v.Location.Replicas), drivers.Replica{Node: node, State: state})
 	return v

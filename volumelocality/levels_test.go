@@ -19,27 +19,23 @@ var eightNodes = []Node{
 	node("c1", "r3", "z2", ""), node("c2", "r3", "z2", ""), node("d1", "r4", "z2", ""), node("d2", "r4", "z2", ""),
 }
 
-var everywhere = Attempt{All: true, Level: 4, Last: true}
+var everywhere = Attempt{All: true, Level: LevelAll}
 
 var levelTests = map[string]struct {
 	nodes   []Node
 	states  map[string]drivers.StorageState
 	volumes []Volume
-	want    []Attempt // by level, from 0
+	want    []Attempt // of one level after the other
 }{
-	"data nodes, their racks, their zones, all": {
+	"data nodes, then those near them, then all": {
 		volumes: []Volume{volume("v", "a1")},
-		want:    []Attempt{{Nodes: []string{"a1"}}, {Nodes: []string{"a1", "a2"}, Level: 1}, {Nodes: []string{"a1", "a2", "b1", "b2"}, Level: 2}, everywhere, everywhere},
+		want:    []Attempt{{Nodes: []string{"a1"}}, {Nodes: []string{"a1", "a2", "b1", "b2"}, Level: LevelNear}, everywhere, everywhere},
 	},
-	"a tier that leaves no node out is skipped": {
+	"what is near leaves no node out": {
 		volumes: []Volume{volume("v", "a1", "c1")},
-		want:    []Attempt{{Nodes: []string{"a1", "c1"}}, {Nodes: []string{"a1", "a2", "c1", "c2"}, Level: 1}, everywhere},
+		want:    []Attempt{{Nodes: []string{"a1", "c1"}}, everywhere},
 	},
-	"a tier that adds no node is skipped": {
-		volumes: []Volume{volume("v", "a1", "a2")},
-		want:    []Attempt{{Nodes: []string{"a1", "a2"}}, {Nodes: []string{"a1", "a2", "b1", "b2"}, Level: 2}},
-	},
-	"without labels there is nothing between the data nodes and all": {
+	"without labels nothing is near": {
 		nodes:   []Node{node("a", "", "", ""), node("b", "", "", "")},
 		volumes: []Volume{volume("v", "a")},
 		want:    []Attempt{{Nodes: []string{"a"}}, everywhere},
@@ -76,20 +72,37 @@ var levelTests = map[string]struct {
 	},
 	"Required never widens": {
 		volumes: []Volume{volume("v", "a1", "b1").with(Required)},
-		want:    []Attempt{{Nodes: []string{"a1", "b1"}, Level: 4, Last: true}, {Nodes: []string{"a1", "b1"}, Level: 4, Last: true}},
+		want:    []Attempt{{Nodes: []string{"a1", "b1"}, Level: LevelAll}, {Nodes: []string{"a1", "b1"}, Level: LevelAll}},
 	},
 	"Required with Preferred beside it tries the nodes with both, then the Required ones": {
 		volumes: []Volume{volume("v", "a1", "b1").with(Required), volume("w", "b1", "c1")},
-		want:    []Attempt{{Nodes: []string{"b1"}}, {Nodes: []string{"a1", "b1"}, Level: 4, Last: true}},
+		want:    []Attempt{{Nodes: []string{"b1"}}, {Nodes: []string{"a1", "b1"}, Level: LevelAll}},
 	},
 	"Required on a node whose storage is down still allows that node": {
 		states:  map[string]drivers.StorageState{"a1": drivers.StorageDown},
 		volumes: []Volume{volume("v", "a1").with(Required)},
-		want:    []Attempt{{Nodes: []string{"a1"}, Level: 4, Last: true}},
+		want:    []Attempt{{Nodes: []string{"a1"}, Level: LevelAll}},
 	},
 	"two Required volumes without a common node allow none": {
 		volumes: []Volume{volume("v", "a1").with(Required), volume("w", "b1").with(Required)},
-		want:    []Attempt{{Level: 4, Last: true}},
+		want:    []Attempt{{Level: LevelAll}},
+	},
+	"a pinned volume does not widen, so that preemption on its nodes need not wait": {
+		volumes: []Volume{volume("v", "a1").pinned()},
+		want:    []Attempt{{Nodes: []string{"a1"}, Level: LevelAll}},
+	},
+	"a pinned volume whose other node's storage is down widens to that node at most": {
+		states:  map[string]drivers.StorageState{"b1": drivers.StorageDown},
+		volumes: []Volume{volume("v", "a1", "b1").pinned()},
+		want:    []Attempt{{Nodes: []string{"a1"}}, {Nodes: []string{"a1", "b1"}, Level: LevelAll}},
+	},
+	"a pinned volume bounds the one beside it": {
+		volumes: []Volume{volume("v", "a1", "c1").pinned(), volume("w", "c1", "d1")},
+		want:    []Attempt{{Nodes: []string{"c1"}}, {Nodes: []string{"a1", "c1"}, Level: LevelAll}},
+	},
+	"a pinned volume under Avoid bounds nothing: where it can be used is for others to say": {
+		volumes: []Volume{volume("v", "a1").pinned().with(Avoid)},
+		want:    []Attempt{everywhere},
 	},
 }
 
@@ -122,20 +135,23 @@ func TestALargeTierIsSharedOutBySeed(t *testing.T) {
 	for i := range 500 {
 		c.nodes = append(c.nodes, node(fmt.Sprintf("near-%03d", i), fmt.Sprintf("r%d", i+1), "z1", ""))
 	}
+	c.nodes = append(c.nodes, node("rackmate", "r0", "z1", ""))
 	plan := NewPlan([]Volume{volume("v", "data")}, testTiers, c)
 	seen := map[string]bool{}
 	for seed := range uint64(500) {
-		got := plan.NodesAt(2, seed, c.all())
-		if len(got.Nodes) != maxTierNodes || !slices.Contains(got.Nodes, "data") || slices.Contains(got.Nodes, "far") {
-			t.Fatalf("seed %d: %d nodes, data in play: %t, far in play: %t; want %d, true, false", seed, len(got.Nodes),
-				slices.Contains(got.Nodes, "data"), slices.Contains(got.Nodes, "far"), maxTierNodes)
+		got := plan.NodesAt(LevelNear, seed, c.all())
+		if len(got.Nodes) != maxNearNodes || slices.Contains(got.Nodes, "far") {
+			t.Fatalf("seed %d: %d nodes, far in play: %t; want %d, false", seed, len(got.Nodes), slices.Contains(got.Nodes, "far"), maxNearNodes)
+		}
+		if !slices.Contains(got.Nodes, "data") || !slices.Contains(got.Nodes, "rackmate") {
+			t.Fatalf("seed %d: the data node or its rack mate is not in play, want nearer tiers whole", seed)
 		}
 		for _, n := range got.Nodes {
 			seen[n] = true
 		}
 	}
-	if len(seen) != 501 {
-		t.Errorf("all seeds together saw %d nodes, want 501", len(seen))
+	if len(seen) != 502 {
+		t.Errorf("all seeds together saw %d nodes, want 502", len(seen))
 	}
 }
 

@@ -55,12 +55,25 @@ type Plan struct {
 	tiers []Tier
 	// volumes are those that count: their policy is not Ignored and their location is known.
 	volumes []planned
-	// required is set where a volume is Required: its data nodes, and those of every other such volume.
-	required []string
-	// isRequired says that required applies, also where it is empty.
-	isRequired bool
-	// local are the nodes to try first.
-	local []string
+	// required are the nodes that every Required volume allows.
+	required allowed
+	// usable are the nodes that every volume which is Required, or Preferred and pinned, allows.
+	usable allowed
+	// local are the nodes to try first, and origins the topology positions that they are at.
+	local   []string
+	origins []position
+	// missing counts the replicas that are on nodes which do not exist.
+	missing int
+}
+
+// allowed is a set of nodes where volumes bound it, also to none; otherwise it is all nodes.
+type allowed struct {
+	bounded bool
+	nodes   []string
+}
+
+func (a allowed) has(node string) bool {
+	return !a.bounded || slices.Contains(a.nodes, node)
 }
 
 // planned is a volume with what placement needs looked up.
@@ -86,13 +99,19 @@ func NewPlan(volumes []Volume, tiers []Tier, cluster Cluster) *Plan {
 			continue
 		}
 		plan.volumes = append(plan.volumes, plan.look(v, cluster))
-		plan.isRequired = plan.isRequired || v.Policy == Required
 	}
 	if len(plan.volumes) == 0 {
 		return nil
 	}
 	plan.required = plan.common(func(v *planned) ([]string, bool) { return v.inSync, v.Policy == Required })
+	plan.usable = plan.common(func(v *planned) ([]string, bool) {
+		return v.inSync, v.Policy == Required || v.Policy == Preferred && v.Location.Pinned
+	})
 	plan.local = plan.nodesToTryFirst()
+	for _, name := range plan.local {
+		node, _ := cluster.Node(name)
+		plan.origins = append(plan.origins, plan.positionOf(node.Labels))
+	}
 	return plan
 }
 
@@ -100,6 +119,9 @@ func (p *Plan) look(v Volume, cluster Cluster) planned {
 	looked := planned{Volume: v}
 	for _, r := range v.Location.Replicas {
 		node, exists := cluster.Node(r.Node)
+		if !exists {
+			p.missing++
+		}
 		if r.State != drivers.InSync || !exists {
 			continue
 		}
@@ -132,15 +154,12 @@ func (p *Plan) positionOf(labels map[string]string) position {
 	return place
 }
 
-// nodesToTryFirst serve all volumes that are Required or Preferred. Where no node does, and none is Required, they are the
-// nodes that serve any.
+// nodesToTryFirst serve all volumes that are Required or Preferred. Where no node does, and none is bound to any, they are
+// the nodes that serve any.
 func (p *Plan) nodesToTryFirst() []string {
 	serving := func(v *planned) ([]string, bool) { return v.serving, v.Policy != Avoid }
-	local := p.common(serving)
-	if p.isRequired {
-		return slices.DeleteFunc(local, func(node string) bool { return !slices.Contains(p.required, node) })
-	}
-	if len(local) > 0 {
+	local := slices.DeleteFunc(p.common(serving).nodes, func(node string) bool { return !p.usable.has(node) })
+	if len(local) > 0 || p.usable.bounded {
 		return local
 	}
 	for i := range p.volumes {
@@ -152,18 +171,17 @@ func (p *Plan) nodesToTryFirst() []string {
 	return slices.Compact(local)
 }
 
-// common are the nodes that every volume which counts has.
-func (p *Plan) common(nodesOf func(*planned) (nodes []string, counts bool)) []string {
-	var common []string
-	first := true
+// common are the nodes that every volume which counts has; all nodes where none counts.
+func (p *Plan) common(nodesOf func(*planned) (nodes []string, counts bool)) allowed {
+	var common allowed
 	for i := range p.volumes {
 		nodes, counts := nodesOf(&p.volumes[i])
 		switch {
 		case !counts:
-		case first:
-			common, first = slices.Clone(nodes), false
+		case !common.bounded:
+			common = allowed{bounded: true, nodes: slices.Clone(nodes)}
 		default:
-			common = slices.DeleteFunc(common, func(node string) bool { return !slices.Contains(nodes, node) })
+			common.nodes = slices.DeleteFunc(common.nodes, func(node string) bool { return !slices.Contains(nodes, node) })
 		}
 	}
 	return common
@@ -171,12 +189,17 @@ func (p *Plan) common(nodesOf func(*planned) (nodes []string, counts bool)) []st
 
 // RequiredNodes are the only nodes that the pod may run on, where a volume's policy is Required; false where none is.
 func (p *Plan) RequiredNodes() ([]string, bool) {
-	return p.required, p.isRequired
+	return p.required.nodes, p.required.bounded
 }
 
 // Allows says whether Required volumes let the pod run on the node.
 func (p *Plan) Allows(node string) bool {
-	return !p.isRequired || slices.Contains(p.required, node)
+	return p.required.has(node)
+}
+
+// MissingNodes is how many of the volumes' replicas are on nodes that do not exist.
+func (p *Plan) MissingNodes() int {
+	return p.missing
 }
 
 // Provisioners are those of the volumes that count.

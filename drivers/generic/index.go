@@ -167,7 +167,7 @@ func (x *index) locate(v *volume) (drivers.Location, bool) {
 	if len(nodes) == 0 {
 		return drivers.Location{}, false
 	}
-	location := drivers.Location{Replicas: make([]drivers.Replica, 0, len(nodes))}
+	location := drivers.Location{Replicas: make([]drivers.Replica, 0, len(nodes)), Pinned: true}
 	for _, node := range slices.Sorted(maps.Keys(nodes)) {
 		location.Replicas = append(location.Replicas, drivers.Replica{Node: node, State: drivers.InSync})
 	}

@@ -91,6 +91,8 @@ func (s *Source) HasSynced() bool {
 
 // Subscribe implements drivers.Source.
 func (s *Source) Subscribe(changed func(drivers.Change)) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	s.subscribers = append(s.subscribers, changed)
 }
 

@@ -213,13 +213,13 @@ func TestLocateWithSeveralPersistentVolumes(t *testing.T) {
 	s.persistentVolumeChanged(newCSIVolume("third", volumeA, nil))
 	s.attachmentChanged(newAttachment("of-second", "second", "node-a", true))
 	location, _ := s.Locate(volumeA)
-	want := drivers.Location{Replicas: []drivers.Replica{{Node: "node-a"}, {Node: "node-b"}}, AttachedTo: []string{"node-a"}}
+	want := drivers.Location{Replicas: []drivers.Replica{{Node: "node-a"}, {Node: "node-b"}}, AttachedTo: []string{"node-a"}, Pinned: true}
 	if diff := cmp.Diff(want, location); diff != "" {
 		t.Errorf("location of a volume with three PersistentVolumes (-want +got):\n%s", diff)
 	}
 	s.persistentVolumeDeleted(newCSIVolume("second", volumeA, second))
 	location, _ = s.Locate(volumeA)
-	want = drivers.Location{Replicas: []drivers.Replica{{Node: "node-b"}}}
+	want = drivers.Location{Replicas: []drivers.Replica{{Node: "node-b"}}, Pinned: true}
 	if diff := cmp.Diff(want, location); diff != "" {
 		t.Errorf("location after one of them went (-want +got):\n%s", diff)
 	}

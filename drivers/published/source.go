@@ -121,6 +121,8 @@ func (s *Source) HasSynced() bool {
 // Subscribe implements drivers.Source. A node's storage has also changed where its heartbeats come again after they were
 // missing for MaxAge.
 func (s *Source) Subscribe(changed func(drivers.Change)) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	s.subscribers = append(s.subscribers, changed)
 }
 
@@ -130,12 +132,12 @@ func (s *Source) tell(change drivers.Change) {
 	}
 }
 
-// Locate implements drivers.Locator.
+// Locate implements drivers.Locator. A VolumeTopology without replicas answers for its volume too: nothing has its data.
 func (s *Source) Locate(id drivers.VolumeID) (drivers.Location, bool) {
 	s.reading.RLock()
 	defer s.reading.RUnlock()
 	published := s.volumes.byKey[id]
-	if !located(published) {
+	if published == nil {
 		return drivers.Location{}, false
 	}
 	confirmed, ok := s.newest[id.Provisioner]

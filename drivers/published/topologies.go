@@ -71,7 +71,7 @@ func (s *Source) forgetTopology(e *publishedVolume) {
 }
 
 func (s *Source) tellOfVolume(before, after *publishedVolume) {
-	was, is := located(before), located(after)
+	was, is := before != nil, after != nil
 	switch {
 	case !was && !is:
 	case was && is && slices.Equal(before.value.replicas, after.value.replicas) &&
@@ -81,11 +81,6 @@ func (s *Source) tellOfVolume(before, after *publishedVolume) {
 	default:
 		s.tell(drivers.Change{Volume: before.key})
 	}
-}
-
-// located is false where no object names the volume, or the one that counts names no replica.
-func located(e *publishedVolume) bool {
-	return e != nil && len(e.value.replicas) > 0
 }
 
 func newPublishedVolume(object *storagev1alpha1.VolumeTopology) *publishedVolume {

@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 
@@ -74,18 +75,19 @@ func TestLocateReadsTheStatus(t *testing.T) {
 	const inSync, rebuilding = storagev1alpha1.ReplicaInSync, storagev1alpha1.ReplicaRebuilding
 	for name, tc := range map[string]struct {
 		status storagev1alpha1.VolumeTopologyStatus
-		want   *drivers.Location
+		want   drivers.Location
 	}{
 		"no status yet": {},
 		"attached, but without replicas": {
 			status: storagev1alpha1.VolumeTopologyStatus{AttachedNodes: []string{"node-a"}},
+			want:   drivers.Location{AttachedTo: []string{"node-a"}},
 		},
 		"every state": {
 			status: storagev1alpha1.VolumeTopologyStatus{Replicas: []storagev1alpha1.VolumeReplica{
 				{NodeName: "d", State: storagev1alpha1.ReplicaFailed}, {NodeName: "c", State: storagev1alpha1.ReplicaStale},
 				{NodeName: "b", State: rebuilding}, {NodeName: "a", State: inSync}, {NodeName: "e", State: "Thinking"},
 			}},
-			want: &drivers.Location{Replicas: []drivers.Replica{
+			want: drivers.Location{Replicas: []drivers.Replica{
 				{Node: "a", State: drivers.InSync}, {Node: "b", State: drivers.Rebuilding}, {Node: "c", State: drivers.Stale},
 				{Node: "d", State: drivers.Failed}, {Node: "e", State: drivers.Failed},
 			}},
@@ -94,17 +96,17 @@ func TestLocateReadsTheStatus(t *testing.T) {
 			status: storagev1alpha1.VolumeTopologyStatus{Replicas: []storagev1alpha1.VolumeReplica{
 				{NodeName: "a", State: inSync}, {NodeName: "b", State: rebuilding}, {NodeName: "a", State: rebuilding}, {NodeName: "b", State: inSync},
 			}},
-			want: &drivers.Location{Replicas: []drivers.Replica{{Node: "a", State: drivers.Rebuilding}, {Node: "b", State: drivers.Rebuilding}}},
+			want: drivers.Location{Replicas: []drivers.Replica{{Node: "a", State: drivers.Rebuilding}, {Node: "b", State: drivers.Rebuilding}}},
 		},
 		"attached to nodes, one of them named twice": {
 			status: storagev1alpha1.VolumeTopologyStatus{
 				Replicas: replicas(inSync, "a"), AttachedNodes: []string{"c", "b", "c"},
 			},
-			want: &drivers.Location{Replicas: []drivers.Replica{{Node: "a"}}, AttachedTo: []string{"b", "c"}},
+			want: drivers.Location{Replicas: []drivers.Replica{{Node: "a"}}, AttachedTo: []string{"b", "c"}},
 		},
 		"a node that does not exist is kept": {
 			status: storagev1alpha1.VolumeTopologyStatus{Replicas: replicas(inSync, "no-such-node")},
-			want:   &drivers.Location{Replicas: []drivers.Replica{{Node: "no-such-node"}}},
+			want:   drivers.Location{Replicas: []drivers.Replica{{Node: "no-such-node"}}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,16 +115,12 @@ func TestLocateReadsTheStatus(t *testing.T) {
 			object.Status = tc.status
 			r.topology(object)
 			location, ok := r.Locate(volumeA)
-			want := drivers.Location{}
-			if tc.want != nil {
-				want = *tc.want
-				want.ObservedAt = neverConfirmed
-			}
-			if diff := cmp.Diff(want, location); diff != "" || ok != (tc.want != nil) {
+			tc.want.ObservedAt = neverConfirmed
+			if diff := cmp.Diff(tc.want, location, cmpopts.EquateEmpty()); diff != "" || !ok {
 				t.Errorf("Locate is %t, location (-want +got):\n%s", ok, diff)
 			}
-			if told := len(r.take()); told != map[bool]int{true: 1}[ok] {
-				t.Errorf("%d changes are told, want one where the volume is located", told)
+			if told := len(r.take()); told != 1 {
+				t.Errorf("%d changes are told, want 1", told)
 			}
 		})
 	}

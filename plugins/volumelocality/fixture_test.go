@@ -4,6 +4,7 @@
 package volumelocality
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"testing"
@@ -82,6 +83,8 @@ type world struct {
 	nodes   []*corev1.Node
 	objects []runtime.Object
 	driver  *memory
+	// weight is the plugin's in the profile, 15 where it is 0.
+	weight int32
 	// preemptsFirst puts DefaultPreemption before our PostFilter, as a profile with multiPoint alone does.
 	preemptsFirst bool
 }
@@ -132,9 +135,9 @@ func newFixture(t testing.TB, w world) *fixture {
 	if w.args == nil {
 		w.args = defaultArgs()
 	}
-	factoryOf := func(_ context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+	factoryOf := func(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
 		var err error
-		f.pl, err = New(w.args, handle, newRegistry(t, w.driver))
+		f.pl, err = New(ctx, w.args, handle, newRegistry(t, w.driver))
 		return f.pl, err
 	}
 	points := []tf.RegisterPluginFunc{
@@ -142,7 +145,7 @@ func newFixture(t testing.TB, w world) *fixture {
 		tf.RegisterBindPlugin(defaultbinder.Name, defaultbinder.New),
 	}
 	postFilters := []tf.RegisterPluginFunc{
-		tf.RegisterPluginAsExtensions(Name, factoryOf, "PreFilter", "Filter", "PostFilter", "PreScore", "Score", "PostBind"),
+		tf.RegisterPluginAsExtensionsWithWeight(Name, cmp.Or(w.weight, 15), factoryOf, "PreFilter", "Filter", "PostFilter", "PreScore", "Score", "Reserve", "PostBind"),
 		tf.RegisterPostFilterPlugin(names.DefaultPreemption, newPreemption),
 	}
 	if w.preemptsFirst {

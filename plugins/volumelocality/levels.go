@@ -6,9 +6,7 @@ package volumelocality
 import (
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 
 	"roost.dev/roost/volumelocality"
 )
@@ -40,17 +38,4 @@ func (l *levels) forget(pod types.UID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.byPod, pod)
-}
-
-// forgetDeleted keeps levels from growing by pods that are deleted before they are placed.
-func (l *levels) forgetDeleted(pods cache.SharedIndexInformer) error {
-	_, err := pods.AddEventHandler(cache.ResourceEventHandlerFuncs{DeleteFunc: func(obj any) {
-		if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-			obj = gone.Obj
-		}
-		if pod, ok := obj.(*corev1.Pod); ok {
-			l.forget(pod.UID)
-		}
-	}})
-	return err
 }

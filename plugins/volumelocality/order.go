@@ -9,12 +9,11 @@ import (
 	"sync"
 
 	"k8s.io/klog/v2"
-	fwk "k8s.io/kube-scheduler/framework"
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 	"k8s.io/kubernetes/pkg/scheduler/framework/plugins/names"
 )
 
-// order is what is known of the profile's order of plugins.
+// order is what is known of the profile that the plugin is in.
 type order struct {
 	once sync.Once
 	good bool
@@ -22,32 +21,34 @@ type order struct {
 
 // narrows says whether pods may be held to their data nodes for an attempt.
 func (pl *VolumeLocality) narrows(ctx context.Context) bool {
-	if !pl.args.DataNodesFirst {
-		return false
-	}
-	pl.order.once.Do(func() {
-		pl.order.good = widensFirst(pl.handle)
-		if !pl.order.good {
-			klog.FromContext(ctx).Error(nil, "Data nodes are not tried first: the profile must enable the plugin under postFilter, before DefaultPreemption", "plugin", Name)
-		}
-	})
-	return pl.order.good
+	pl.order.once.Do(func() { pl.order.good = pl.checkProfile(klog.FromContext(ctx)) })
+	return pl.args.DataNodesFirst && pl.order.good
 }
 
-// widensFirst says that the profile asks our PostFilter before it preempts. A plugin that is enabled under multiPoint alone
-// comes after the in-tree ones, and then a pod would be evicted to make room on a data node that the pod only prefers. The
-// order is not known yet when the plugin is made, so this is asked when the first pod comes.
-func widensFirst(handle fwk.Handle) bool {
-	profile, ok := handle.(interface {
+// checkProfile says whether the profile asks our PostFilter before it preempts. A plugin that is enabled under multiPoint
+// alone comes after the in-tree ones, and then a pod would be evicted to make room on a data node that the pod only
+// prefers. The profile is not known yet when the plugin is made, so this is asked when the first pod comes.
+func (pl *VolumeLocality) checkProfile(logger klog.Logger) bool {
+	framework, ok := pl.handle.(interface {
 		ListPlugins() *schedulerconfig.Plugins
 	})
 	if !ok {
 		return false
 	}
-	postFilters := profile.ListPlugins().PostFilter.Enabled
-	position := func(name string) int {
-		return slices.IndexFunc(postFilters, func(p schedulerconfig.Plugin) bool { return p.Name == name })
+	profile := framework.ListPlugins()
+	if score := find(profile.Score, Name); score >= 0 && profile.Score.Enabled[score].Weight < 0 {
+		logger.Error(nil, "The profile gives the plugin a negative weight, must be positive: nodes with the data score lowest; to keep pods away from their data, use the policy Avoid",
+			"plugin", Name, "weight", profile.Score.Enabled[score].Weight)
 	}
-	ours, preemption := position(Name), position(names.DefaultPreemption)
-	return ours >= 0 && (preemption < 0 || ours < preemption)
+	ours, preemption := find(profile.PostFilter, Name), find(profile.PostFilter, names.DefaultPreemption)
+	good := ours >= 0 && (preemption < 0 || ours < preemption)
+	if !good && pl.args.DataNodesFirst {
+		logger.Error(nil, "Data nodes are not tried first: the profile must enable the plugin under postFilter, before DefaultPreemption", "plugin", Name)
+	}
+	return good
+}
+
+// find returns the plugin's place in the order, -1 where it is not enabled.
+func find(plugins schedulerconfig.PluginSet, name string) int {
+	return slices.IndexFunc(plugins.Enabled, func(p schedulerconfig.Plugin) bool { return p.Name == name })
 }

@@ -9,6 +9,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 
@@ -28,6 +30,7 @@ type VolumeLocality struct {
 	handle   fwk.Handle
 	registry *drivers.Registry
 	resolver *podvolumes.Resolver
+	pods     corelisters.PodLister
 	args     config.VolumeLocalityArgs
 	tiers    []volumelocality.Tier
 	levels   *levels
@@ -40,29 +43,39 @@ var (
 	_ fwk.PreScorePlugin   = (*VolumeLocality)(nil)
 	_ fwk.ScorePlugin      = (*VolumeLocality)(nil)
 	_ fwk.PostFilterPlugin = (*VolumeLocality)(nil)
+	_ fwk.ReservePlugin    = (*VolumeLocality)(nil)
 	_ fwk.PostBindPlugin   = (*VolumeLocality)(nil)
 )
 
 // NewFactory returns the plugin's factory. All plugins of a process are given the same drivers.
 func NewFactory(shared *plugins.Drivers) frameworkruntime.PluginFactory {
-	return func(ctx context.Context, args runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+	return func(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+		args, err := argsOf(obj)
+		if err != nil {
+			return nil, err
+		}
 		registry, err := shared.Registry(ctx, handle)
 		if err != nil {
 			return nil, fmt.Errorf("starting the storage drivers: %w", err)
 		}
-		return New(args, handle, registry)
+		return New(ctx, args, handle, registry)
 	}
 }
 
-// New returns the plugin, or an error that names each argument that is wrong.
-func New(obj runtime.Object, handle fwk.Handle, registry *drivers.Registry) (*VolumeLocality, error) {
+// argsOf returns the arguments, or an error that names each one that is wrong.
+func argsOf(obj runtime.Object) (*config.VolumeLocalityArgs, error) {
 	args, ok := obj.(*config.VolumeLocalityArgs)
 	if !ok {
-		return nil, fmt.Errorf("arguments are %T, want *VolumeLocalityArgs", obj)
+		return nil, fmt.Errorf("%s: arguments are %T, want *VolumeLocalityArgs", Name, obj)
 	}
 	if err := validation.ValidateVolumeLocalityArgs(field.NewPath("args"), args).ToAggregate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", Name, err)
 	}
+	return args, nil
+}
+
+// New returns the plugin. The arguments are valid.
+func New(ctx context.Context, args *config.VolumeLocalityArgs, handle fwk.Handle, registry *drivers.Registry) (*VolumeLocality, error) {
 	informers := handle.SharedInformerFactory()
 	pl := &VolumeLocality{
 		handle:   handle,
@@ -72,14 +85,15 @@ func New(obj runtime.Object, handle fwk.Handle, registry *drivers.Registry) (*Vo
 			PVs:     informers.Core().V1().PersistentVolumes().Lister(),
 			Classes: informers.Storage().V1().StorageClasses().Lister(),
 		},
+		pods:   informers.Core().V1().Pods().Lister(),
 		args:   *args,
 		levels: newLevels(),
 	}
 	for _, tier := range args.Topology {
 		pl.tiers = append(pl.tiers, volumelocality.Tier{Label: tier.Label, Weight: int64(tier.Weight)})
 	}
-	if err := pl.levels.forgetDeleted(informers.Core().V1().Pods().Informer()); err != nil {
-		return nil, fmt.Errorf("watching for deleted pods: %w", err)
+	if err := pl.watchPods(klog.FromContext(ctx), informers.Core().V1().Pods().Informer()); err != nil {
+		return nil, fmt.Errorf("watching pods: %w", err)
 	}
 	return pl, nil
 }

@@ -4,6 +4,7 @@
 package volumelocality
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/klog/v2/textlogger"
 	fwk "k8s.io/kube-scheduler/framework"
 	schedulerconfig "k8s.io/kubernetes/pkg/scheduler/apis/config"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
@@ -113,7 +115,7 @@ var attemptTests = map[string]struct {
 	"Required, and the data is on a node that does not exist": {
 		pod: annotated(podUsing("data"), "Required"), objects: claimAndPV("data"),
 		locations: map[string]drivers.Location{"handle-of-data": inSync("gone")},
-		want:      outcome{Code: fwk.UnschedulableAndUnresolvable, Reasons: []string{ErrReasonNoDataNode}},
+		want:      outcome{Code: fwk.UnschedulableAndUnresolvable, Reasons: []string{ErrReasonNoSuchNode}},
 	},
 	"Preferred, and the data is on a node that does not exist": {
 		pod: podUsing("data"), objects: claimAndPV("data"), locations: map[string]drivers.Location{"handle-of-data": inSync("gone")},
@@ -123,6 +125,12 @@ var attemptTests = map[string]struct {
 		pod: podUsing("data"), locations: onA1,
 		objects: []runtime.Object{builders.MakeClaim("data").Class("gone").BoundTo("pv-data").Obj(), dataPV},
 		want:    outcome{Nodes: []string{"a1"}, Allowed: everyNode, Scores: nearA1},
+	},
+	"Required does not count for a kind of volume that is nowhere near or far": {
+		pod: annotated(podUsing("data", "nfs"), "Required"), locations: onA1,
+		objects: append(claimAndPV("data"), builders.MakeClaim("nfs").BoundTo("pv-nfs").Obj(), builders.MakePV("pv-nfs").ClaimedBy("nfs").
+			Source(corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "filer", Path: "/"}}).Obj()),
+		want: outcome{Nodes: []string{"a1"}, Allowed: []string{"a1"}, Scores: nearA1},
 	},
 	"a PersistentVolume without node affinity and without CSI source": {
 		pod: podUsing("data"), locations: onA1,
@@ -173,20 +181,17 @@ func failed(nodes []string) *framework.NodeToStatus {
 	absent := fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "node(s) didn't satisfy plugin(s) [VolumeLocality]")
 	statuses := map[string]*fwk.Status{}
 	for _, n := range nodes {
-		statuses[n] = fwk.NewStatus(fwk.Unschedulable, "Insufficient cpu")
+		statuses[n] = fwk.NewStatus(fwk.Unschedulable, "Insufficient cpu").WithPlugin("NodeResourcesFit")
 	}
 	return framework.NewNodeToStatus(statuses, absent)
 }
 
 func TestPostFilterWidensUntilAllNodes(t *testing.T) {
-	f := newFixture(t, world{
-		nodes: sixNodes(), objects: claimAndPV("data"),
-		driver: &memory{locations: map[string]drivers.Location{"handle-of-data": inSync("a1")}},
-	})
+	f := newFixture(t, dataOnA1())
 	pod := podUsing("data")
 	// Two rounds: when all nodes have failed, the next wake-up begins with the data nodes again.
 	for round := range 2 {
-		for i, want := range [][]string{{"a1"}, {"a1", "a2"}, {"a1", "a2", "b1", "b2"}, nil} {
+		for i, want := range [][]string{{"a1"}, {"a1", "a2", "b1", "b2"}, nil} {
 			got, state := f.attempt(pod)
 			if diff := cmp.Diff(want, got.Nodes); diff != "" {
 				t.Fatalf("round %d, attempt %d: nodes (-want +got):\n%s", round, i, diff)
@@ -207,6 +212,47 @@ func TestPostFilterWidensUntilAllNodes(t *testing.T) {
 	}
 }
 
+// dataOnA1 is a pod in the cluster, whose volume has its data on a1.
+func dataOnA1() world {
+	return world{
+		nodes: sixNodes(), objects: append(claimAndPV("data"), podUsing("data")),
+		driver: &memory{locations: map[string]drivers.Location{"handle-of-data": inSync("a1")}},
+	}
+}
+
+func TestPostFilterGoesToAllNodesAtOnceForAPodThatOthersHold(t *testing.T) {
+	f := newFixture(t, dataOnA1())
+	pod := podUsing("data")
+	_, state := f.attempt(pod)
+	// What the framework makes of two PreFilters without a node in common.
+	simultaneously := fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "node(s) didn't satisfy plugin(s) [NodeAffinity VolumeLocality] simultaneously")
+	f.pl.PostFilter(t.Context(), state, pod, framework.NewNodeToStatus(nil, simultaneously))
+	if got, _ := f.attempt(pod); got.Nodes != nil {
+		t.Errorf("nodes = %v, want all", got.Nodes)
+	}
+}
+
+func TestPostFilterForgetsAPodThatWasDeletedMeanwhile(t *testing.T) {
+	tests := map[string]*corev1.Pod{"gone": nil, "another of its name": podUsing("data")}
+	for name, inCluster := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := dataOnA1()
+			w.objects = claimAndPV("data")
+			if inCluster != nil {
+				inCluster.UID = "another"
+				w.objects = append(w.objects, inCluster)
+			}
+			f := newFixture(t, w)
+			pod := podUsing("data")
+			_, state := f.attempt(pod)
+			f.pl.PostFilter(t.Context(), state, pod, failed([]string{"a1"}))
+			if got := f.pl.levels.of(pod.UID); got != volumelocality.LevelData {
+				t.Errorf("level = %d, want it forgotten", got)
+			}
+		})
+	}
+}
+
 // TestNobodyIsPreemptedOnlyToBeLocal takes the guard's condition away: where preemption would be asked first, the plugin
 // leaves the nodes alone and only scores.
 func TestNobodyIsPreemptedOnlyToBeLocal(t *testing.T) {
@@ -218,6 +264,18 @@ func TestNobodyIsPreemptedOnlyToBeLocal(t *testing.T) {
 	want := outcome{Allowed: everyNode, Scores: []int64{100, 50, 25, 25, 0, 0}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("outcome (-want +got):\n%s", diff)
+	}
+}
+
+func TestANegativeWeightIsLogged(t *testing.T) {
+	for weight, want := range map[int32]bool{-15: true, 15: false} {
+		f := newFixture(t, world{weight: weight, driver: &memory{}})
+		var log bytes.Buffer
+		logger := textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(&log)))
+		f.pl.checkProfile(logger)
+		if got := strings.Contains(log.String(), "negative weight") && strings.Contains(log.String(), "weight=-15"); got != want {
+			t.Errorf("weight %d: logged %q, want a complaint: %t", weight, log.String(), want)
+		}
 	}
 }
 
@@ -256,18 +314,33 @@ func TestPostFilterLeavesOthersAlone(t *testing.T) {
 	}
 }
 
-func TestLevelsAreForgottenAfterBinding(t *testing.T) {
-	f := newFixture(t, world{nodes: sixNodes(), objects: claimAndPV("data"),
-		driver: &memory{locations: map[string]drivers.Location{"handle-of-data": inSync("a1")}}})
-	pod := podUsing("data")
-	_, state := f.attempt(pod)
-	f.pl.PostFilter(t.Context(), state, pod, failed([]string{"a1"}))
-	if got := f.pl.levels.of(pod.UID); got != 1 {
-		t.Fatalf("level after an attempt that failed = %d, want 1", got)
+func TestLevelsAreForgotten(t *testing.T) {
+	tests := map[string]func(*fixture, fwk.CycleState, *corev1.Pod){
+		"after binding": func(f *fixture, state fwk.CycleState, pod *corev1.Pod) {
+			f.pl.PostBind(t.Context(), state, pod, "a2")
+		},
+		"when the pod does not get the node that it found": func(f *fixture, state fwk.CycleState, pod *corev1.Pod) {
+			f.pl.Unreserve(t.Context(), state, pod, "a2")
+		},
+		"when another plugin rejects the pod as a whole": func(f *fixture, state fwk.CycleState, pod *corev1.Pod) {
+			gone := fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "claim not found").WithPlugin("VolumeBinding")
+			f.pl.PostFilter(t.Context(), state, pod, framework.NewNodeToStatus(nil, gone))
+		},
 	}
-	f.pl.PostBind(t.Context(), state, pod, "a2")
-	if got := f.pl.levels.of(pod.UID); got != 0 {
-		t.Errorf("level after binding = %d, want 0", got)
+	for name, happens := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, dataOnA1())
+			pod := podUsing("data")
+			_, state := f.attempt(pod)
+			f.pl.PostFilter(t.Context(), state, pod, failed([]string{"a1"}))
+			if got := f.pl.levels.of(pod.UID); got != volumelocality.LevelNear {
+				t.Fatalf("level after an attempt that failed = %d, want %d", got, volumelocality.LevelNear)
+			}
+			happens(f, state, pod)
+			if got := f.pl.levels.of(pod.UID); got != volumelocality.LevelData {
+				t.Errorf("level = %d, want %d", got, volumelocality.LevelData)
+			}
+		})
 	}
 }
 
@@ -287,7 +360,7 @@ func TestABadPolicyIsToldAfterBinding(t *testing.T) {
 	}
 }
 
-func TestNewRefusesBadArguments(t *testing.T) {
+func TestBadArgumentsAreRefusedBeforeAnythingStarts(t *testing.T) {
 	tests := map[string]struct {
 		args runtime.Object
 		want string
@@ -297,7 +370,7 @@ func TestNewRefusesBadArguments(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := New(tc.args, nil, newRegistry(t, nil))
+			_, err := NewFactory(nil)(t.Context(), tc.args, nil)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error = %v, want one with %q", err, tc.want)
 			}
@@ -312,9 +385,11 @@ func TestTiersFit(t *testing.T) {
 	for i := range volumelocality.MaxTiers {
 		args.Topology = append(args.Topology, config.TopologyTier{Label: "tier-" + string(rune('a'+i)), Weight: int32(90 - i)})
 	}
-	f := newFixture(t, world{args: args, driver: &memory{}})
+	if _, err := argsOf(args); err != nil {
+		t.Errorf("%d tiers are refused: %v", len(args.Topology), err)
+	}
 	args.Topology = append(args.Topology, config.TopologyTier{Label: "tier-z", Weight: 1})
-	if _, err := New(args, f.pl.handle, f.pl.registry); err == nil {
+	if _, err := argsOf(args); err == nil {
 		t.Errorf("%d tiers are accepted, but a plan can tell only %d apart", len(args.Topology), volumelocality.MaxTiers)
 	}
 }

@@ -25,6 +25,8 @@ const (
 	ErrReasonNotKnown = "the storage system does not say, or has not said for too long, where a volume is whose locality is Required"
 	// ErrReasonNoDataNode is used where no node may run the pod.
 	ErrReasonNoDataNode = "no node has an in-sync replica of every volume whose locality is Required"
+	// ErrReasonNoSuchNode is used where the storage system calls the nodes by other names than Kubernetes does.
+	ErrReasonNoSuchNode = ErrReasonNoDataNode + ": replicas are on nodes that do not exist in the cluster"
 )
 
 // PreFilter resolves the pod's volumes and narrows the nodes in play to those that the pod is to try now.
@@ -51,7 +53,7 @@ func (pl *VolumeLocality) PreFilter(ctx context.Context, state fwk.CycleState, p
 		return nil, nil
 	}
 	if len(s.attempt.Nodes) == 0 {
-		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, ErrReasonNoDataNode)
+		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, whyNoNode(s.plan))
 	}
 	klog.FromContext(ctx).V(4).Info("Narrowed the nodes in play", "level", s.attempt.Level, "nodes", len(s.attempt.Nodes))
 	return &fwk.PreFilterResult{NodeNames: sets.New(s.attempt.Nodes...)}, nil
@@ -63,12 +65,13 @@ func (pl *VolumeLocality) PreFilterExtensions() fwk.PreFilterExtensions {
 }
 
 // locate asks the drivers where the bound volumes are. Those that are not bound have no data yet, and whether they keep
-// the pod from running is for the in-tree plugins to say.
+// the pod from running is for the in-tree plugins to say. A volume of a kind that no driver can know (NFS, say) is nowhere
+// near or far, and does not count.
 func (pl *VolumeLocality) locate(pod *corev1.Pod, resolved []podvolumes.Volume, s *cycleState) []volumelocality.Volume {
 	volumes := make([]volumelocality.Volume, 0, len(resolved))
 	for i := range resolved {
 		r := &resolved[i]
-		if r.Status != podvolumes.Bound {
+		if r.Status != podvolumes.Bound || r.ID == (drivers.VolumeID{}) {
 			continue
 		}
 		policy, bad := pl.policyOf(pod, r)
@@ -78,12 +81,10 @@ func (pl *VolumeLocality) locate(pod *corev1.Pod, resolved []podvolumes.Volume, 
 		if policy == volumelocality.Ignored {
 			continue
 		}
-		v := volumelocality.Volume{ID: r.ID, Policy: policy, Share: pl.shareOf(r.PV)}
-		if r.ID != (drivers.VolumeID{}) {
-			answer := pl.registry.Locate(r.ID)
-			v.Known, v.Location = answer.Knowledge == drivers.Known, answer.Location
-		}
-		volumes = append(volumes, v)
+		answer := pl.registry.Locate(r.ID)
+		volumes = append(volumes, volumelocality.Volume{
+			ID: r.ID, Policy: policy, Known: answer.Knowledge == drivers.Known, Location: answer.Location, Share: pl.shareOf(r.PV),
+		})
 	}
 	return volumes
 }
@@ -119,9 +120,16 @@ func isRequiredUnknown(volumes []volumelocality.Volume) bool {
 func (pl *VolumeLocality) attempt(ctx context.Context, pod *corev1.Pod, plan *volumelocality.Plan, nodes []fwk.NodeInfo) volumelocality.Attempt {
 	if !pl.narrows(ctx) {
 		required, isRequired := plan.RequiredNodes()
-		return volumelocality.Attempt{Nodes: required, All: !isRequired, Last: true}
+		return volumelocality.Attempt{Level: volumelocality.LevelAll, All: !isRequired, Nodes: required}
 	}
 	return plan.NodesAt(pl.levels.of(pod.UID), seedOf(pod.UID), eachNode(nodes))
+}
+
+func whyNoNode(plan *volumelocality.Plan) string {
+	if plan.MissingNodes() > 0 {
+		return ErrReasonNoSuchNode
+	}
+	return ErrReasonNoDataNode
 }
 
 // seedOf spreads pods over tiers that have more nodes than an attempt looks at.

@@ -125,9 +125,10 @@ var _ = Describe("Bad input", func() {
 		Expect(s.notes(ctx, "pod", reasonFailedScheduling)).To(BeEmpty())
 	})
 
-	It("a volume without CSI source and without node affinity has a pod wait that requires its data", func(ctx SpecContext) {
-		s.bindByHand(ctx, "data", corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "127.0.0.1", Path: "/"}})
-		Expect(s.pend(ctx, "pod", using("data"), annotated(volumelocality.Required))).To(ContainSubstring(notKnown))
+	It("a volume without CSI source and without node affinity does not count where locality is Required", func(ctx SpecContext) {
+		v := s.provision(ctx, "data", sandbox.NodeName(0))
+		s.bindByHand(ctx, "files", corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "127.0.0.1", Path: "/"}})
+		Expect(v.dataNodes).To(ContainElement(s.run(ctx, "pod", using(v.claim, "files"), annotated(volumelocality.Required))))
 	})
 })
 

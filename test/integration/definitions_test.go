@@ -59,7 +59,7 @@ func (s *space) provisionUnpublished(ctx context.Context, name, node string) vol
 	s.create(ctx, claim)
 	pv := s.boundVolume(ctx, name)
 	v := volume{claim: name, pv: pv.Name, handle: pv.Spec.CSI.VolumeHandle}
-	volumes, err := s.storage().Volumes(ctx)
+	volumes, err := s.box.Sim.Volumes(ctx)
 	Expect(err).NotTo(HaveOccurred())
 	for _, candidate := range volumes {
 		for _, replica := range candidate.Replicas {

@@ -4,7 +4,7 @@
 // Package integration tests our scheduler from the outside: the real binary, against a real API server, with the shipped
 // configuration and role, on volumes that the real CSI sidecars provision.
 //
-// Inputs: the programs that `make build` makes, from the repository's bin folder or from where ROOST_BIN_DIR says. Outputs:
+// Inputs: the programs that `make build` makes, from the repository's bin folder or from where ROOST_BIN says. Outputs:
 // the specs' verdicts, and the scheduler's log where one fails.
 //
 // Specs share one sandbox of 12 nodes, and have a namespace each that goes with them. A spec that changes what is not in its

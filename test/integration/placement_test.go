@@ -106,9 +106,9 @@ func (s *space) moveReplica(ctx context.Context, v, other volume) volume {
 	free := without(s.strangers(ctx, other.dataNodes), v.dataNodes)
 	Expect(free).NotTo(BeEmpty())
 	for _, node := range without(v.dataNodes, []string{first}) {
-		Expect(s.storage().LoseReplica(ctx, v.handle, node)).To(Succeed())
+		Expect(s.box.Sim.LoseReplica(ctx, v.handle, node)).To(Succeed())
 	}
-	Expect(s.storage().SetReplicaState(ctx, v.handle, free[0], "InSync")).To(Succeed())
+	Expect(s.box.Sim.SetReplicaState(ctx, v.handle, free[0], "InSync")).To(Succeed())
 	v.dataNodes = []string{first, free[0]}
 	Eventually(func(g Gomega) {
 		g.Expect(s.inSync(ctx, g, v.handle)).To(ConsistOf(v.dataNodes))

@@ -5,8 +5,6 @@ package integration
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -14,16 +12,7 @@ import (
 
 	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
 	"roost.dev/roost/internal/sandbox"
-	"roost.dev/roost/test/simstorage/admin"
 )
-
-// storage is simstorage's admin API.
-func (s *space) storage() *admin.Client {
-	GinkgoHelper()
-	address, err := os.ReadFile(filepath.Join(s.box.Dir(), "simstorage-admin"))
-	Expect(err).NotTo(HaveOccurred())
-	return admin.NewClient(string(address))
-}
 
 // inSync are the nodes on which the volume is published as in sync.
 func (s *space) inSync(ctx context.Context, g Gomega, handle string) []string {
@@ -46,7 +35,7 @@ func (s *space) inSync(ctx context.Context, g Gomega, handle string) []string {
 // setReplica changes a replica's state and waits until that is published.
 func (s *space) setReplica(ctx context.Context, v volume, node string, state storagev1alpha1.ReplicaState) {
 	GinkgoHelper()
-	Expect(s.storage().SetReplicaState(ctx, v.handle, node, state)).To(Succeed())
+	Expect(s.box.Sim.SetReplicaState(ctx, v.handle, node, state)).To(Succeed())
 	Eventually(func(g Gomega) {
 		g.Expect(s.inSync(ctx, g, v.handle)).NotTo(ContainElement(node))
 	}).WithContext(ctx).Should(Succeed())
@@ -57,7 +46,7 @@ func (s *space) setStorage(ctx context.Context, node string, state storagev1alph
 	GinkgoHelper()
 	set := func(ctx context.Context, state storagev1alpha1.StorageState) {
 		GinkgoHelper()
-		Expect(s.storage().SetNodeState(ctx, node, state, "set by a spec")).To(Succeed())
+		Expect(s.box.Sim.SetNodeState(ctx, node, state, "set by a spec")).To(Succeed())
 		Eventually(func(g Gomega) {
 			g.Expect(s.reports(ctx, g)).To(HaveKeyWithValue(node, state))
 		}).WithContext(ctx).Should(Succeed())
@@ -83,7 +72,7 @@ func (s *space) reports(ctx context.Context, g Gomega) map[string]storagev1alpha
 // silence come to.
 func (s *space) silence(ctx context.Context) {
 	GinkgoHelper()
-	Expect(s.storage().SetPublisher(ctx, true)).To(Succeed())
+	Expect(s.box.Sim.SetPublisher(ctx, true)).To(Succeed())
 	DeferCleanup(s.endSilence, NodeTimeout(patience))
 	Eventually(func(g Gomega) {
 		g.Expect(s.client.DeleteAllOf(ctx, &storagev1alpha1.StorageReport{})).To(Succeed())
@@ -93,7 +82,7 @@ func (s *space) silence(ctx context.Context) {
 
 func (s *space) endSilence(ctx SpecContext) {
 	GinkgoHelper()
-	Expect(s.storage().SetPublisher(ctx, false)).To(Succeed())
+	Expect(s.box.Sim.SetPublisher(ctx, false)).To(Succeed())
 	Eventually(func(g Gomega) {
 		g.Expect(s.reports(ctx, g)).To(HaveLen(nodeCount))
 	}).WithContext(ctx).Should(Succeed())

@@ -58,8 +58,8 @@ var _ = Describe("A data node that cannot serve", func() {
 	BeforeEach(func(ctx SpecContext) { s = newSpace(ctx, shared) })
 
 	// expectOther runs a pod on a data node, and after what happens there on the other one, which has the least room of all.
-	// When that is full, its rack comes first.
-	expectOther := func(ctx SpecContext, happens func(v volume, node string)) {
+	// When that is full, the nearest comes first: a node that will have the data soon, else the rack of the one that has it.
+	expectOther := func(ctx SpecContext, comesBack bool, happens func(v volume, node string)) {
 		GinkgoHelper()
 		v := s.provision(ctx, "data", sandbox.NodeName(0))
 		sick, well := v.dataNodes[0], v.dataNodes[1]
@@ -69,12 +69,16 @@ var _ = Describe("A data node that cannot serve", func() {
 		Expect(s.rerun(ctx, "pod", "pod-again", using(v.claim))).To(Equal(well))
 		s.deletePod(ctx, filler(well))
 		s.create(ctx, newPod("", generated("filler-"), on(well), needing(nodeCPU)))
-		Expect(s.rackmates(ctx, []string{well})).To(ContainElement(s.rerun(ctx, "pod-again", "pod-at-last", using(v.claim))))
+		nearest := s.rackmates(ctx, []string{well})
+		if comesBack {
+			nearest = []string{sick}
+		}
+		Expect(nearest).To(ContainElement(s.rerun(ctx, "pod-again", "pod-at-last", using(v.claim))))
 	}
 
 	DescribeTable("because its replica is not in sync, is not tried first",
 		func(ctx SpecContext, state storagev1alpha1.ReplicaState) {
-			expectOther(ctx, func(v volume, node string) { s.setReplica(ctx, v, node, state) })
+			expectOther(ctx, state == storagev1alpha1.ReplicaRebuilding, func(v volume, node string) { s.setReplica(ctx, v, node, state) })
 		},
 		Entry("rebuilding", storagev1alpha1.ReplicaRebuilding),
 		Entry("stale", storagev1alpha1.ReplicaStale),
@@ -83,7 +87,7 @@ var _ = Describe("A data node that cannot serve", func() {
 
 	DescribeTable("because its storage is not in service, is not tried first",
 		func(ctx SpecContext, state storagev1alpha1.StorageState) {
-			expectOther(ctx, func(_ volume, node string) { s.setStorage(ctx, node, state) })
+			expectOther(ctx, false, func(_ volume, node string) { s.setStorage(ctx, node, state) })
 		},
 		Entry("down", storagev1alpha1.StorageDown),
 		Entry("in maintenance", storagev1alpha1.StorageMaintenance),

@@ -77,13 +77,7 @@ func startSandbox(ctx context.Context, options sandbox.Options) *sandbox.Sandbox
 // binDir is where `make build` puts the programs.
 func binDir() string {
 	GinkgoHelper()
-	bin := os.Getenv("ROOST_BIN_DIR")
-	if bin == "" {
-		var err error
-		bin, err = sandbox.RepositoryBin()
-		Expect(err).NotTo(HaveOccurred())
-	}
-	bin, err := filepath.Abs(bin)
+	bin, err := sandbox.RepositoryBin()
 	Expect(err).NotTo(HaveOccurred())
 	return bin
 }
