@@ -26,8 +26,6 @@ import (
 const (
 	// workload is the StatefulSet's name, and its pods' label.
 	workload = "db"
-	// localityAnnotation is the policy, on a pod.
-	localityAnnotation = "roost.dev/locality"
 
 	pollEvery = 250 * time.Millisecond
 	// patience is how long a step may take that usually takes ten seconds.

@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"roost.dev/roost/volumelocality"
 )
 
 // required fills the data nodes of one pod, makes the pod anew with the policy Required, and makes room again.
@@ -23,7 +25,7 @@ func (s *story) required(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.setPolicy(ctx, roostNamespace, "Required"); err != nil {
+	if err := s.setPolicy(ctx, roostNamespace, volumelocality.Required); err != nil {
 		return err
 	}
 	fillers, err := s.fill(ctx, dataNodes)
@@ -39,7 +41,7 @@ func (s *story) required(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.verdict(strings.Contains(reason, "Required"), "%s is pending. The scheduler says why:", pod.Name)
+	s.verdict(strings.Contains(reason, string(volumelocality.Required)), "%s is pending. The scheduler says why:", pod.Name)
 	s.screen.Line("%s", wrapped(reason, 90, "          "))
 
 	room := fillers[0].Spec.NodeName
@@ -66,9 +68,9 @@ func (s *story) firstPod(ctx context.Context) (*corev1.Pod, []string, error) {
 }
 
 // setPolicy writes the policy into the StatefulSet's template. Pods that run keep what they have.
-func (s *story) setPolicy(ctx context.Context, namespace, policy string) error {
+func (s *story) setPolicy(ctx context.Context, namespace string, policy volumelocality.Policy) error {
 	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: workload}}
-	patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{%q:%q}}}}}`, localityAnnotation, policy)
+	patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{%q:%q}}}}}`, volumelocality.PolicyAnnotation, policy)
 	if err := s.client.Patch(ctx, set, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
 		return fmt.Errorf("setting policy %s: %w", policy, err)
 	}
