@@ -100,6 +100,10 @@ var levelTests = map[string]struct {
 		volumes: []Volume{volume("v", "a1", "c1").pinned(), volume("w", "c1", "d1")},
 		want:    []Attempt{{Nodes: []string{"c1"}}, {Nodes: []string{"a1", "c1"}, Level: LevelAll}},
 	},
+	"two pinned volumes without a common node bound nothing: others say so": {
+		volumes: []Volume{volume("v", "a1").pinned(), volume("w", "b1").pinned()},
+		want:    []Attempt{{Nodes: []string{"a1", "b1"}}},
+	},
 	"a pinned volume under Avoid bounds nothing: where it can be used is for others to say": {
 		volumes: []Volume{volume("v", "a1").pinned().with(Avoid)},
 		want:    []Attempt{everywhere},

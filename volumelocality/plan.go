@@ -107,6 +107,10 @@ func NewPlan(volumes []Volume, tiers []Tier, cluster Cluster) *Plan {
 	plan.usable = plan.common(func(v *planned) ([]string, bool) {
 		return v.inSync, v.Policy == Required || v.Policy == Preferred && v.Location.Pinned
 	})
+	if len(plan.usable.nodes) == 0 {
+		// Pinned volumes without a node in common: that is for the in-tree plugins to say, in their words.
+		plan.usable = plan.required
+	}
 	plan.local = plan.nodesToTryFirst()
 	for _, name := range plan.local {
 		node, _ := cluster.Node(name)
