@@ -58,6 +58,8 @@ func startProgram(dir directory, spec programSpec) (*program, error) {
 	defer log.Close()
 	p.cmd = exec.Command(spec.path, spec.args...)
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = log, log, string(dir)
+	// Nothing else of our environment: a user's KUBECONFIG would lead a program to another cluster.
+	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + string(dir)}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", spec.name, err)

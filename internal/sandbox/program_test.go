@@ -109,6 +109,23 @@ func TestProgramThatIsStoppedIsGoneAndNotReported(t *testing.T) {
 	}
 }
 
+func TestProgramDoesNotGetTheUsersEnvironment(t *testing.T) {
+	t.Setenv("KUBECONFIG", "/of/another/cluster")
+	dir := testDirectory(t)
+	p, err := startProgram(dir, shell("curious", `echo "kubeconfig=$KUBECONFIG home=$HOME."; exec sleep 600`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	want := "kubeconfig= home=" + string(dir) + "."
+	if err := p.waitUntil(t.Context(), within, func() bool { return strings.Contains(logTail(p.logPath), "home=") }); err != nil {
+		t.Fatal(err)
+	}
+	if got := logTail(p.logPath); !strings.Contains(got, want) {
+		t.Errorf("its environment is %q, want %q", got, want)
+	}
+}
+
 func TestProgramDoesNotGetTheTerminalsSignals(t *testing.T) {
 	p, err := startProgram(testDirectory(t), shell("child", "exec sleep 600"))
 	if err != nil {

@@ -95,6 +95,8 @@ func New(ctx context.Context, args *config.VolumeLocalityArgs, handle fwk.Handle
 	if err := pl.watchPods(klog.FromContext(ctx), informers.Core().V1().Pods().Informer()); err != nil {
 		return nil, fmt.Errorf("watching pods: %w", err)
 	}
+	klog.FromContext(ctx).Info("VolumeLocality is on", "defaultPolicy", args.DefaultPolicy, "dataNodesFirst", args.DataNodesFirst,
+		"volumeWeighting", args.VolumeWeighting, "topology", args.Topology)
 	return pl, nil
 }
 

@@ -18,7 +18,7 @@ import (
 )
 
 // reasonWidening is in a pod's status between two attempts. watchPods looks for it.
-const reasonWidening = "no node in play fits, more nodes are tried at once"
+const reasonWidening = "none of the nodes nearest to its data fits, trying more nodes next"
 
 // PostFilter widens the nodes in play after an attempt that found none, and brings the pod back at once. It then stops the
 // chain, so that nobody is preempted only to be local; when nothing is left to widen, the chain goes on.

@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -49,11 +50,11 @@ func up(ctx context.Context, screen *console.Console, opts sandbox.Options) erro
 	screen.Line("logs:       %s", filepath.Join(running.Dir(), "logs"))
 	screen.Line("")
 	screen.Line("Try this in another terminal:")
-	for _, line := range tryThis(running.Kubeconfig, kubectl) {
+	for _, line := range tryThis(running.Kubeconfig, kubectl, filepath.Join(opts.BinDir, "..", "manifests", "examples", "second-scheduler.yaml")) {
 		screen.Line("  %s", line)
 	}
 	screen.Line("")
-	screen.Line("Ctrl-C ends it and removes everything.")
+	screen.Line("Ctrl-C, or kill -INT %d, ends it and removes everything.", os.Getpid())
 	select {
 	case <-ctx.Done():
 		return nil
@@ -62,11 +63,12 @@ func up(ctx context.Context, screen *console.Console, opts sandbox.Options) erro
 	}
 }
 
-func tryThis(kubeconfig, kubectl string) []string {
+func tryThis(kubeconfig, kubectl, example string) []string {
 	return []string{
 		"export KUBECONFIG=" + kubeconfig,
-		kubectl + " get nodes -L topology.kubernetes.io/zone,topology.kubernetes.io/rack",
-		kubectl + " get volumetopologies,storagereports",
+		"sed s/replicated/" + sandbox.StorageClass + "/ " + filepath.Clean(example) + " | " + kubectl + " apply -f -",
+		kubectl + " get pods -o wide",
+		kubectl + " get volumetopologies",
 	}
 }
 
