@@ -114,6 +114,9 @@ func pidOf(dir, program string) int {
 	return pid
 }
 
+// upAndRunning is what "sandbox up" prints last.
+const upAndRunning = "ends it and removes everything"
+
 var _ = Describe("The program sandbox", func() {
 	// begin starts `sandbox up` and returns once it has printed a line with that text.
 	begin := func(dir, text string) *exec.Cmd {
@@ -123,7 +126,10 @@ var _ = Describe("The program sandbox", func() {
 		output, err := command.StdoutPipe()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(command.Start()).To(Succeed())
-		DeferCleanup(func() { _ = command.Process.Kill() })
+		DeferCleanup(func() {
+			_ = command.Process.Kill()
+			Eventually(func() []string { return processesOf(dir) }, "10s").Should(BeEmpty(), "the watchdog needs the directory until then")
+		})
 		lines := bufio.NewScanner(io.TeeReader(output, GinkgoWriter))
 		for lines.Scan() {
 			if strings.Contains(lines.Text(), text) {
@@ -137,7 +143,7 @@ var _ = Describe("The program sandbox", func() {
 
 	It("leaves nothing behind after Ctrl-C, and exits with 0", func(SpecContext) {
 		dir := newDir()
-		command := begin(dir, "Ctrl-C ends it")
+		command := begin(dir, upAndRunning)
 		// A terminal sends it to the whole group.
 		Expect(syscall.Kill(-command.Process.Pid, syscall.SIGINT)).To(Succeed())
 		Expect(command.Wait()).To(Succeed())
@@ -154,7 +160,7 @@ var _ = Describe("The program sandbox", func() {
 
 	It("leaves nothing behind even when it is killed", func(SpecContext) {
 		dir := newDir()
-		command := begin(dir, "Ctrl-C ends it")
+		command := begin(dir, upAndRunning)
 		Expect(len(processesOf(dir))).To(BeNumerically(">=", 8))
 		Expect(command.Process.Kill()).To(Succeed())
 		_ = command.Wait()
