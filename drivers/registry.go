@@ -116,7 +116,7 @@ func (r *Registry) Locate(id VolumeID) Answer {
 	for d := range r.candidates(id.Provisioner) {
 		start := r.clock.Now()
 		location, ok := d.Locator.Locate(id)
-		knowledge := r.judge(d, ok, location.ObservedAt, start)
+		knowledge := d.judge(ok, location.ObservedAt, start)
 		d.locate.observe(knowledge, r.clock.Since(start))
 		switch knowledge {
 		case Known:
@@ -138,7 +138,7 @@ func (r *Registry) NodeReport(provisioner, node string) NodeReport {
 		}
 		start := r.clock.Now()
 		report, ok := d.Health.NodeReport(provisioner, node)
-		knowledge := r.judge(d, ok, report.ObservedAt, start)
+		knowledge := d.judge(ok, report.ObservedAt, start)
 		d.nodeReport.observe(knowledge, r.clock.Since(start))
 		switch knowledge {
 		case Known:
@@ -166,7 +166,8 @@ func (r *Registry) candidates(provisioner string) iter.Seq[*registered] {
 	}
 }
 
-func (r *Registry) judge(d *registered, ok bool, observedAt, now time.Time) Knowledge {
+// judge says what an answer observed at that time is worth now.
+func (d *registered) judge(ok bool, observedAt, now time.Time) Knowledge {
 	switch {
 	case !ok:
 		return NotKnown

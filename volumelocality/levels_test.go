@@ -159,6 +159,16 @@ func TestALargeTierIsSharedOutBySeed(t *testing.T) {
 	}
 }
 
+func TestMissingNodesAreThoseThatRequiredVolumesLack(t *testing.T) {
+	c := testCluster{nodes: []Node{node("a", "", "", "")}}
+	plan := NewPlan([]Volume{
+		volume("v", "a", "gone").with(Required).and("removed", drivers.Failed), volume("w", "gone"),
+	}, nil, c)
+	if got := plan.MissingNodes(); got != 1 {
+		t.Errorf("MissingNodes() = %d, want 1: neither failed replicas nor those of Preferred volumes keep the pod waiting", got)
+	}
+}
+
 func TestAllows(t *testing.T) {
 	c := testCluster{nodes: []Node{node("a", "", "", ""), node("b", "", "", "")}}
 	required := NewPlan([]Volume{volume("v", "a").with(Required)}, nil, c)

@@ -62,7 +62,7 @@ type Plan struct {
 	// local are the nodes to try first, and origins the topology positions that they are at.
 	local   []string
 	origins []position
-	// missing counts the replicas that are on nodes which do not exist.
+	// missing counts the in-sync replicas of Required volumes that are on nodes which do not exist.
 	missing int
 }
 
@@ -122,11 +122,14 @@ func NewPlan(volumes []Volume, tiers []Tier, cluster Cluster) *Plan {
 func (p *Plan) look(v Volume, cluster Cluster) planned {
 	looked := planned{Volume: v}
 	for _, r := range v.Location.Replicas {
+		if r.State != drivers.InSync {
+			continue
+		}
 		node, exists := cluster.Node(r.Node)
 		if !exists {
-			p.missing++
-		}
-		if r.State != drivers.InSync || !exists {
+			if v.Policy == Required {
+				p.missing++
+			}
 			continue
 		}
 		looked.inSync = append(looked.inSync, r.Node)
@@ -201,7 +204,7 @@ func (p *Plan) Allows(node string) bool {
 	return p.required.has(node)
 }
 
-// MissingNodes is how many of the volumes' replicas are on nodes that do not exist.
+// MissingNodes is how many in-sync replicas of Required volumes are on nodes that do not exist.
 func (p *Plan) MissingNodes() int {
 	return p.missing
 }
