@@ -6,7 +6,7 @@
 //
 // A driver keeps what its storage system knows in memory, fresh from its own watch, stream or poll, and answers from
 // there. Answers carry the time of the observation; the registry turns those past the driver's MaxAge into Unknown.
-// Nothing behind Locator and HealthReporter does I/O or blocks: they are called while a pod is being placed.
+// Nothing behind Locator, HealthReporter and Fencer does I/O or blocks: they are called while a pod is being placed.
 //
 // Out of tree, import this package and build a scheduler with one more driver, or publish VolumeTopology and
 // StorageReport objects and build nothing.

@@ -15,6 +15,9 @@ type Driver struct {
 	// Provisioners are the CSI driver names whose volumes it answers for. A driver without any is a fallback: it is asked
 	// for the volumes that no driver before it knows.
 	Provisioners []string
+	// LocatesAll says that it knows every volume of the provisioners that it reports on. One that it does not know then has
+	// copies somewhere all the same; without LocatesAll it may be a volume in the network, which has none on any node.
+	LocatesAll bool
 	// MaxAge is the age past which what the driver says is Unknown. Zero is for data that cannot be older than the
 	// Kubernetes objects it is read from.
 	MaxAge time.Duration
@@ -25,6 +28,8 @@ type Driver struct {
 	Locator Locator
 	// Health says how the storage is on each node.
 	Health HealthReporter
+	// Fencer has proof that a node can no longer write.
+	Fencer Fencer
 }
 
 // Source keeps a driver's memory fresh.
@@ -33,7 +38,7 @@ type Source interface {
 	// reachable, is not an error: Run waits for it. An error is a defect that waiting does not mend.
 	Run(ctx context.Context) error
 	// HasSynced says that the memory holds everything that existed when Run began. A storage system that is not
-	// installed has synced with nothing.
+	// installed has synced with nothing. It is called in look-ups: it does not block and allocates nothing.
 	HasSynced() bool
 	// Subscribe has changed called after each change in memory from then on, one at a time. changed must not block.
 	Subscribe(changed func(Change))

@@ -13,6 +13,9 @@ type NodeReport struct {
 	Message string
 	// ObservedAt is when the storage system last confirmed it. Zero is for what cannot age.
 	ObservedAt time.Time
+	// LocatesAll is the driver's, and for the registry to set: the driver of the report knows every volume of the provisioner.
+	// It holds too where the state is Unknown for its age.
+	LocatesAll bool
 }
 
 // StorageState says how a storage system is on a node.

@@ -30,7 +30,7 @@ type Registry struct {
 // registered is a driver with its metrics resolved once, not in every call.
 type registered struct {
 	Driver
-	locate, nodeReport callMetrics
+	locate, nodeReport, fenced callMetrics
 }
 
 // NewRegistry returns an empty registry. metrics may be shared with nothing else.
@@ -48,6 +48,7 @@ func (r *Registry) Add(d Driver) error {
 		Driver:     d,
 		locate:     r.metrics.forCall(d.Name, "locate"),
 		nodeReport: r.metrics.forCall(d.Name, "node_report"),
+		fenced:     r.metrics.forCall(d.Name, "fenced"),
 	}
 	r.drivers = append(r.drivers, added)
 	if len(d.Provisioners) == 0 {
@@ -105,18 +106,23 @@ type Knowledge uint8
 const (
 	// NotKnown means that no driver knows the volume.
 	NotKnown Knowledge = iota
-	// TooOld means that a driver knows the volume, but has not heard from the storage system for longer than its MaxAge.
+	// TooOld means that a driver knows the volume, but has not heard from the storage system for longer than its MaxAge; or
+	// that it may know the volume, but has not synced.
 	TooOld
 	// Known means that the answer is current.
 	Known
 )
 
-// Locate asks the volume's own driver, then the fallbacks, and returns the answer of the first that knows the volume.
+// Locate asks the volume's own driver, then the fallbacks, and returns the answer of the first that knows the volume. It
+// asks nobody behind a driver that has not synced: that one may know better.
 func (r *Registry) Locate(id VolumeID) Answer {
 	for d := range r.candidates(id.Provisioner) {
 		start := r.clock.Now()
 		location, ok := d.Locator.Locate(id)
 		knowledge := d.judge(ok, location.ObservedAt, start)
+		if knowledge == NotKnown && !d.Source.HasSynced() {
+			knowledge = TooOld
+		}
 		d.locate.observe(knowledge, r.clock.Since(start))
 		switch knowledge {
 		case Known:
@@ -142,14 +148,33 @@ func (r *Registry) NodeReport(provisioner, node string) NodeReport {
 		d.nodeReport.observe(knowledge, r.clock.Since(start))
 		switch knowledge {
 		case Known:
+			report.LocatesAll = d.LocatesAll
 			return report
 		case TooOld:
-			report.State = Unknown
+			report.State, report.LocatesAll = Unknown, d.LocatesAll
 			return report
 		case NotKnown:
 		}
 	}
 	return NodeReport{}
+}
+
+// Fenced asks the provisioner's own driver, then the fallbacks, and returns the first proof that the node can no longer
+// write to the volume. A driver that has not heard from the storage system for longer than its MaxAge proves nothing.
+func (r *Registry) Fenced(id VolumeID, node string) (Fence, bool) {
+	for d := range r.candidates(id.Provisioner) {
+		if d.Fencer == nil {
+			continue
+		}
+		start := r.clock.Now()
+		fence, ok := d.Fencer.Fenced(id, node)
+		knowledge := d.judge(ok, fence.ObservedAt, start)
+		d.fenced.observe(knowledge, r.clock.Since(start))
+		if knowledge == Known {
+			return fence, true
+		}
+	}
+	return Fence{}, false
 }
 
 // candidates are the drivers to ask about a provisioner's volumes: its own driver, then the fallbacks.

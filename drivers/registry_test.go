@@ -53,6 +53,10 @@ func (s *storage) NodeReport(_, node string) (NodeReport, bool) {
 	return NodeReport{State: s.state, Message: s.name + " on " + node, ObservedAt: s.observed}, !s.unknown
 }
 
+func (s *storage) Fenced(_ VolumeID, node string) (Fence, bool) {
+	return Fence{Message: s.name + " fences " + node, ObservedAt: s.observed}, !s.unknown
+}
+
 func (s *storage) driver(maxAge time.Duration, provisioners ...string) Driver {
 	return Driver{Name: s.name, Provisioners: provisioners, MaxAge: maxAge, Source: s, Locator: s, Health: s}
 }
@@ -126,6 +130,15 @@ func TestLocateAsksInOrder(t *testing.T) {
 		"the second where the first does not know": {
 			added: []Driver{doesNot("first").driver(0), knows("second").driver(0)}, want: "second",
 		},
+		"the vendor's, which knows the volume before it has synced": {
+			added: []Driver{(&storage{name: "vendor", unsynced: true}).driver(0, volume.Provisioner), knows("fallback").driver(0)}, want: "vendor",
+		},
+		"the vendor's, whatever has not synced behind it": {
+			added: []Driver{knows("vendor").driver(0, volume.Provisioner), (&storage{name: "fallback", unknown: true, unsynced: true}).driver(0)}, want: "vendor",
+		},
+		"a fallback where another vendor has not synced": {
+			added: []Driver{(&storage{name: "vendor", unknown: true, unsynced: true}).driver(0, "other"), knows("fallback").driver(0)}, want: "fallback",
+		},
 		"nobody": {added: []Driver{doesNot("vendor").driver(0, volume.Provisioner), doesNot("fallback").driver(0)}},
 		"none":   {},
 	} {
@@ -137,6 +150,62 @@ func TestLocateAsksInOrder(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, r.Locate(volume)); diff != "" {
 				t.Errorf("answer (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLocateAsksNobodyBehindADriverThatHasNotSynced(t *testing.T) {
+	starting := func(name string, provisioners ...string) Driver {
+		return (&storage{name: name, unknown: true, unsynced: true}).driver(0, provisioners...)
+	}
+	for name, tc := range map[string]struct {
+		added []Driver
+		want  string
+	}{
+		"a vendor's":                      {added: []Driver{starting("vendor", volume.Provisioner), (&storage{name: "fallback"}).driver(0)}, want: "vendor"},
+		"a fallback":                      {added: []Driver{starting("first"), (&storage{name: "second"}).driver(0)}, want: "first"},
+		"the last":                        {added: []Driver{(&storage{name: "first", unknown: true}).driver(0), starting("second")}, want: "second"},
+		"the first of several":            {added: []Driver{starting("vendor", volume.Provisioner), starting("fallback")}, want: "vendor"},
+		"behind a vendor that has synced": {added: []Driver{(&storage{name: "vendor", unknown: true}).driver(0, volume.Provisioner), starting("fallback")}, want: "fallback"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, _ := newRegistry(t, tc.added...)
+			if diff := cmp.Diff(Answer{Knowledge: TooOld, Driver: tc.want}, r.Locate(volume)); diff != "" {
+				t.Errorf("answer (-want +got):\n%s", diff)
+			}
+			name := tc.want + " locate too_old"
+			if got := counters(t, r.metrics, "roost_driver_call_duration_seconds", "driver", "operation", "result"); got[name] != 1 {
+				t.Errorf("calls are %v, want one %q", got, name)
+			}
+		})
+	}
+}
+
+func TestNodeReportSaysThatItsDriverLocatesAll(t *testing.T) {
+	const maxAge = time.Minute
+	all := func(s *storage, provisioners ...string) Driver {
+		d := s.driver(maxAge, provisioners...)
+		d.LocatesAll = true
+		return d
+	}
+	fallback := (&storage{name: "fallback", state: Online}).driver(0)
+	for name, tc := range map[string]struct {
+		added []Driver
+		want  bool
+	}{
+		"one that does":                     {added: []Driver{all(&storage{name: "vendor", state: Online, observed: now}, volume.Provisioner), fallback}, want: true},
+		"one that says Unknown":             {added: []Driver{all(&storage{name: "vendor", observed: now}), fallback}, want: true},
+		"one that is too old":               {added: []Driver{all(&storage{name: "vendor", observed: now.Add(-time.Hour)}), fallback}, want: true},
+		"one that does not":                 {added: []Driver{fallback}},
+		"one behind one that does not":      {added: []Driver{fallback, all(&storage{name: "second"})}},
+		"where the one that does is silent": {added: []Driver{all(&storage{name: "vendor", unknown: true}), fallback}},
+		"of nobody":                         {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, _ := newRegistry(t, tc.added...)
+			if got := r.NodeReport(volume.Provisioner, "node").LocatesAll; got != tc.want {
+				t.Errorf("LocatesAll is %t, want %t", got, tc.want)
 			}
 		})
 	}
@@ -187,6 +256,64 @@ func TestNodeReportPassesOverDriversThatKnowNothing(t *testing.T) {
 	r, _ = newRegistry(t, blind)
 	if diff := cmp.Diff(NodeReport{}, r.NodeReport(volume.Provisioner, "node")); diff != "" {
 		t.Errorf("report where nobody knows (-want +got):\n%s", diff)
+	}
+}
+
+func TestFencedTakesTheFirstProof(t *testing.T) {
+	const maxAge = 2 * time.Minute
+	vendor := func(s *storage) Driver {
+		s.name = "vendor"
+		d := s.driver(maxAge, volume.Provisioner)
+		d.Fencer = s
+		return d
+	}
+	fallback := func(s *storage) Driver {
+		d := s.driver(0)
+		d.Fencer = s
+		return d
+	}
+	for name, tc := range map[string]struct {
+		added []Driver
+		want  string
+	}{
+		"the vendor's, added last": {added: []Driver{fallback(&storage{name: "first"}), vendor(&storage{observed: now})}, want: "vendor fences node"},
+		"a fallback's where the vendor has none": {
+			added: []Driver{vendor(&storage{unknown: true}), fallback(&storage{name: "first"})}, want: "first fences node",
+		},
+		"a fallback's where the vendor cannot have any": {
+			added: []Driver{(&storage{name: "vendor"}).driver(0, volume.Provisioner), fallback(&storage{name: "first"})}, want: "first fences node",
+		},
+		"a fallback's where the vendor is another": {
+			added: []Driver{func() Driver { d := vendor(&storage{}); d.Provisioners = []string{"other"}; return d }(), fallback(&storage{name: "first"})},
+			want:  "first fences node",
+		},
+		"the first fallback's": {
+			added: []Driver{fallback(&storage{name: "first"}), fallback(&storage{name: "second"})}, want: "first fences node",
+		},
+		"the second's where the first has none": {
+			added: []Driver{fallback(&storage{name: "first", unknown: true}), fallback(&storage{name: "second"})}, want: "second fences node",
+		},
+		"a fallback's where the vendor's is too old": {
+			added: []Driver{vendor(&storage{observed: now.Add(-maxAge - 1)}), fallback(&storage{name: "first"})}, want: "first fences node",
+		},
+		"at the bound of its age":  {added: []Driver{vendor(&storage{observed: now.Add(-maxAge)})}, want: "vendor fences node"},
+		"one that cannot age":      {added: []Driver{vendor(&storage{})}, want: "vendor fences node"},
+		"none that is too old":     {added: []Driver{vendor(&storage{observed: now.Add(-maxAge - 1)})}},
+		"none that is unconfirmed": {added: []Driver{vendor(&storage{observed: time.Unix(0, 0)})}},
+		"none where nobody has it": {added: []Driver{vendor(&storage{unknown: true}), fallback(&storage{name: "first", unknown: true})}},
+		"none of a driver without": {added: []Driver{(&storage{name: "vendor"}).driver(0, volume.Provisioner)}},
+		"none without drivers":     {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, _ := newRegistry(t, tc.added...)
+			got, ok := r.Fenced(volume, "node")
+			if got.Message != tc.want || ok != (tc.want != "") {
+				t.Errorf("Fenced is %+v, %t, want %q", got, ok, tc.want)
+			}
+			if !ok && got != (Fence{}) {
+				t.Errorf("what is no proof is %+v, want nothing", got)
+			}
+		})
 	}
 }
 
@@ -304,20 +431,26 @@ func TestRunStartsADriverAgainThatEndsWithoutAnError(t *testing.T) {
 
 func TestMetricsCountCallsByOutcome(t *testing.T) {
 	s := &storage{name: "vendor", observed: now, state: Online, cost: 30 * time.Microsecond}
-	r, clock := newRegistry(t, s.driver(time.Minute, volume.Provisioner))
+	d := s.driver(time.Minute, volume.Provisioner)
+	d.Fencer = s
+	r, clock := newRegistry(t, d)
 	s.clock = clock
 	r.Locate(volume)
 	r.Locate(VolumeID{Provisioner: volume.Provisioner, Handle: "another"})
 	r.NodeReport(volume.Provisioner, "node")
+	r.Fenced(volume, "node")
 	clock.Step(time.Hour)
 	r.Locate(volume)
 	r.NodeReport(volume.Provisioner, "node")
+	r.Fenced(volume, "node")
+	r.Fenced(volume, "node")
 	s.unknown = true
 	r.Locate(volume)
 	r.Locate(VolumeID{Provisioner: "nobody's", Handle: "volume"})
 	want := map[string]float64{
 		"vendor locate known": 2, "vendor locate too_old": 1, "vendor locate not_known": 1,
 		"vendor node_report known": 1, "vendor node_report too_old": 1, "vendor node_report not_known": 0,
+		"vendor fenced known": 1, "vendor fenced too_old": 2, "vendor fenced not_known": 0,
 	}
 	got := counters(t, r.metrics, "roost_driver_call_duration_seconds", "driver", "operation", "result")
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -7,7 +7,7 @@
 
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-readonly OURS=(./cmd/kube-scheduler ./cmd/sandbox ./test/simstorage)
+readonly OURS=(./cmd/kube-scheduler ./cmd/controller-manager ./cmd/sandbox ./test/simstorage)
 # How often a build says how far it is, in seconds.
 readonly INTERVAL=10
 

@@ -8,4 +8,4 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 tool gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --hide-summary skipped -- \
-	-vet=off -timeout 20m "${@:-./...}"
+	-vet=off -timeout 40m "${@:-./...}"

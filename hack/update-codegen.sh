@@ -31,8 +31,13 @@ tool controller-gen object:headerFile="${HEADER}" crd paths=./apis/storage/... o
 
 echo "generating deep copies of apis/config"
 tool deepcopy-gen --go-header-file "${HEADER}" --output-file zz_generated.deepcopy.go ./apis/config ./apis/config/v1
+echo "generating deep copies of apis/manager"
+tool deepcopy-gen --go-header-file "${HEADER}" --output-file zz_generated.deepcopy.go ./apis/manager/v1alpha1
+
 echo "generating defaults of apis/config"
 tool defaulter-gen --go-header-file "${HEADER}" --output-file zz_generated.defaults.go ./apis/config/v1
+echo "generating defaults of apis/manager"
+tool defaulter-gen --go-header-file "${HEADER}" --output-file zz_generated.defaults.go ./apis/manager/v1alpha1
 echo "generating conversions of apis/config"
 tool conversion-gen --go-header-file "${HEADER}" --output-file zz_generated.conversion.go ./apis/config/v1
 

@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	configscheme "roost.dev/roost/apis/config/scheme"
+	managerv1alpha1 "roost.dev/roost/apis/manager/v1alpha1"
 )
 
 const kustomizationFile = "kustomization.yaml"
@@ -38,6 +39,8 @@ func strictDecoder() runtime.Decoder {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(apiextensionsv1.AddToScheme(scheme))
+	utilruntime.Must(managerv1alpha1.AddToScheme(scheme))
+	scheme.AddKnownTypeWithName(prometheusRuleKind, &prometheusRule{})
 	configscheme.AddToScheme(scheme)
 	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
 }
@@ -164,19 +167,32 @@ func TestEveryDefinitionIsInstalled(t *testing.T) {
 
 func TestDefaultInstallsExactly(t *testing.T) {
 	want := []string{
+		"ClusterRole roost-controller-manager",
+		"ClusterRole roost-controller-manager-metrics-reader",
 		"ClusterRole roost-scheduler",
+		"ClusterRoleBinding roost-controller-manager",
 		"ClusterRoleBinding roost-scheduler",
 		"ClusterRoleBinding roost-scheduler-as-kube-scheduler",
 		"ClusterRoleBinding roost-scheduler-as-volume-scheduler",
+		"ConfigMap roost-system/roost-controller-manager-config-HASH",
 		"ConfigMap roost-system/roost-scheduler-config-HASH",
+		"CustomResourceDefinition storagenodes.storage.roost.dev",
 		"CustomResourceDefinition storagereports.storage.roost.dev",
 		"CustomResourceDefinition volumetopologies.storage.roost.dev",
+		"Deployment roost-system/roost-controller-manager",
 		"Deployment roost-system/roost-scheduler",
 		"Namespace roost-system",
+		"PodDisruptionBudget roost-system/roost-controller-manager",
 		"PodDisruptionBudget roost-system/roost-scheduler",
+		"Role kube-node-lease/roost-controller-manager-node-leases",
+		"Role roost-system/roost-controller-manager-leader-election",
 		"Role roost-system/roost-scheduler-leader-election",
+		"RoleBinding kube-node-lease/roost-controller-manager-node-leases",
 		"RoleBinding kube-system/roost-scheduler-authentication-reader",
+		"RoleBinding roost-system/roost-controller-manager-leader-election",
 		"RoleBinding roost-system/roost-scheduler-leader-election",
+		"Service roost-system/roost-controller-manager-metrics",
+		"ServiceAccount roost-system/roost-controller-manager",
 		"ServiceAccount roost-system/roost-scheduler",
 	}
 	var got []string

@@ -120,6 +120,8 @@ func TestSchedulerMay(t *testing.T) {
 		"read where volumes are":                  {request: request("list", storage, "volumetopologies", "", ""), want: true},
 		"watch where volumes are":                 {request: request("watch", storage, "volumetopologies", "", ""), want: true},
 		"read how storage is":                     {request: request("list", storage, "storagereports", "", ""), want: true},
+		"read what Roost thinks of storage":       {request: request("watch", storage, "storagenodes", "", ""), want: true},
+		"keep pods off a node's storage":          {request: request("update", storage, "storagenodes", "", "x")},
 		"say where volumes are":                   {request: request("update", storage, "volumetopologies", "", "x")},
 		"say how storage is":                      {request: status},
 		"delete a volume's topology":              {request: request("delete", storage, "volumetopologies", "", "x")},

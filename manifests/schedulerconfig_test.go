@@ -14,7 +14,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/events"
@@ -32,8 +31,9 @@ import (
 )
 
 const (
-	pluginName   = "VolumeLocality"
-	pluginWeight = 15
+	volumeLocality = "VolumeLocality"
+	storageHealth  = "StorageHealth"
+	pluginWeight   = 15
 )
 
 var (
@@ -41,25 +41,33 @@ var (
 	defaultProfile = filepath.Join("examples", "default-profile.yaml")
 )
 
-// standIn has the extension points that decide about order and weight. What the real plugin does is not at stake here.
-type standIn struct{}
+// scoring has the extension points that decide about order and weight. What the real plugin does is not at stake here.
+type scoring struct{ name string }
+
+// standIn is scoring with a PostFilter.
+type standIn struct{ scoring }
 
 var (
 	_ fwk.PostFilterPlugin = standIn{}
-	_ fwk.ScorePlugin      = standIn{}
+	_ fwk.FilterPlugin     = scoring{}
+	_ fwk.ScorePlugin      = scoring{}
 )
 
-func (standIn) Name() string { return pluginName }
+func (s scoring) Name() string { return s.name }
+
+func (scoring) Filter(context.Context, fwk.CycleState, *corev1.Pod, fwk.NodeInfo) *fwk.Status {
+	return nil
+}
 
 func (standIn) PostFilter(context.Context, fwk.CycleState, *corev1.Pod, fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
 	return nil, nil
 }
 
-func (standIn) Score(context.Context, fwk.CycleState, *corev1.Pod, fwk.NodeInfo) (int64, *fwk.Status) {
+func (scoring) Score(context.Context, fwk.CycleState, *corev1.Pod, fwk.NodeInfo) (int64, *fwk.Status) {
 	return 0, nil
 }
 
-func (standIn) ScoreExtensions() fwk.ScoreExtensions { return nil }
+func (scoring) ScoreExtensions() fwk.ScoreExtensions { return nil }
 
 func loadConfig(t *testing.T, path string) *schedconfig.KubeSchedulerConfiguration {
 	t.Helper()
@@ -78,7 +86,12 @@ func loadConfig(t *testing.T, path string) *schedconfig.KubeSchedulerConfigurati
 func plugins(t *testing.T, profiles ...schedconfig.KubeSchedulerProfile) map[string]*schedconfig.Plugins {
 	t.Helper()
 	options := []scheduler.Option{scheduler.WithFrameworkOutOfTreeRegistry(frameworkruntime.Registry{
-		pluginName: func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) { return standIn{}, nil },
+		volumeLocality: func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {
+			return standIn{scoring{volumeLocality}}, nil
+		},
+		storageHealth: func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {
+			return scoring{storageHealth}, nil
+		},
 	})}
 	if len(profiles) > 0 {
 		options = append(options, scheduler.WithProfiles(profiles...))
@@ -125,15 +138,18 @@ func TestConfigurations(t *testing.T) {
 				t.Fatalf("no profile %q", tc.wantScheduler)
 			}
 			// Before DefaultPreemption, or pods would be preempted only to be local.
-			if diff := cmp.Diff(append([]string{pluginName}, names(stock.PostFilter)...), names(got.PostFilter)); diff != "" {
+			if diff := cmp.Diff(append([]string{volumeLocality}, names(stock.PostFilter)...), names(got.PostFilter)); diff != "" {
 				t.Errorf("PostFilter plugins (-want +got):\n%s", diff)
 			}
-			wantScore := append(slices.Clone(stock.Score.Enabled), schedconfig.Plugin{Name: pluginName, Weight: pluginWeight})
+			// Of one weight, because what one takes off is measured by what the other gives.
+			wantScore := append(slices.Clone(stock.Score.Enabled),
+				schedconfig.Plugin{Name: volumeLocality, Weight: pluginWeight}, schedconfig.Plugin{Name: storageHealth, Weight: pluginWeight})
 			if diff := cmp.Diff(wantScore, got.Score.Enabled); diff != "" {
 				t.Errorf("Score plugins (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(names(stock.Filter), names(got.Filter)); diff != "" {
-				t.Errorf("Filter plugins (-stock +got):\n%s", diff)
+			// After the stock ones, which leave fewer nodes to ask about.
+			if diff := cmp.Diff(append(names(stock.Filter), volumeLocality, storageHealth), names(got.Filter)); diff != "" {
+				t.Errorf("Filter plugins (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -141,31 +157,39 @@ func TestConfigurations(t *testing.T) {
 
 // The example shows every argument at its default, so it has to follow when a default changes.
 func TestConfigurationsHaveDefaultArgs(t *testing.T) {
-	var versioned configv1.VolumeLocalityArgs
-	configscheme.Scheme.Default(&versioned)
-	var want config.VolumeLocalityArgs
-	if err := configscheme.Scheme.Convert(&versioned, &want, nil); err != nil {
-		t.Fatal(err)
+	locality, health := &config.VolumeLocalityArgs{}, &config.StorageHealthArgs{}
+	convertDefaults(t, &configv1.VolumeLocalityArgs{}, locality)
+	convertDefaults(t, &configv1.StorageHealthArgs{}, health)
+	if errs := append(validation.ValidateVolumeLocalityArgs(nil, locality), validation.ValidateStorageHealthArgs(nil, health)...); len(errs) > 0 {
+		t.Errorf("defaults: %v", errs)
 	}
 	for _, path := range []string{shippedConfig, defaultProfile} {
-		args := volumeLocalityArgs(t, loadConfig(t, path))
-		if diff := cmp.Diff(&want, args); diff != "" {
-			t.Errorf("%s: arguments (-default +got):\n%s", path, diff)
-		}
-		if errs := validation.ValidateVolumeLocalityArgs(field.NewPath("args"), args); len(errs) > 0 {
-			t.Errorf("%s: %v", path, errs)
+		cfg := loadConfig(t, path)
+		for name, want := range map[string]runtime.Object{volumeLocality: locality, storageHealth: health} {
+			if diff := cmp.Diff(want, argsOf(t, cfg, name)); diff != "" {
+				t.Errorf("%s: arguments of %s (-default +got):\n%s", path, name, diff)
+			}
 		}
 	}
 }
 
-func volumeLocalityArgs(t *testing.T, cfg *schedconfig.KubeSchedulerConfiguration) *config.VolumeLocalityArgs {
+// convertDefaults makes internal arguments of versioned ones in which nothing is set.
+func convertDefaults(t *testing.T, versioned, internal runtime.Object) {
+	t.Helper()
+	configscheme.Scheme.Default(versioned)
+	if err := configscheme.Scheme.Convert(versioned, internal, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func argsOf(t *testing.T, cfg *schedconfig.KubeSchedulerConfiguration, plugin string) runtime.Object {
 	t.Helper()
 	for _, pluginConfig := range cfg.Profiles[0].PluginConfig {
-		if args, ok := pluginConfig.Args.(*config.VolumeLocalityArgs); ok && pluginConfig.Name == pluginName {
-			return args
+		if pluginConfig.Name == plugin {
+			return pluginConfig.Args
 		}
 	}
-	t.Fatalf("profile %q has no arguments of %s", cfg.Profiles[0].SchedulerName, pluginName)
+	t.Fatalf("profile %q has no arguments of %s", cfg.Profiles[0].SchedulerName, plugin)
 	return nil
 }
 

@@ -5,23 +5,15 @@ package plugins
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
 	"roost.dev/roost/drivers"
 	"roost.dev/roost/drivers/all"
 	"roost.dev/roost/drivers/generic"
@@ -56,7 +48,7 @@ func (d *Drivers) Registry(ctx context.Context, handle fwk.Handle) (*drivers.Reg
 }
 
 func (d *Drivers) start(ctx context.Context, handle fwk.Handle) (*drivers.Registry, error) {
-	apiClient, err := newClient(handle.KubeConfig())
+	apiClient, err := all.NewClient(handle.KubeConfig())
 	if err != nil {
 		return nil, err
 	}
@@ -86,26 +78,4 @@ func (d *Drivers) waitForFirstSync(ctx context.Context, registry *drivers.Regist
 	if err != nil {
 		klog.FromContext(ctx).Info("Starting without what these storage drivers know: they have not synced yet", "drivers", missing, "waited", d.firstSync)
 	}
-}
-
-// newClient returns a client that reads the API server itself. It asks for JSON, the only encoding of custom resources.
-func newClient(config *rest.Config) (client.WithWatch, error) {
-	if config == nil {
-		return nil, errors.New("the scheduler framework has no kubeconfig")
-	}
-	config = rest.CopyConfig(config)
-	config.ContentType, config.AcceptContentTypes = "", ""
-	scheme := runtime.NewScheme()
-	if err := storagev1alpha1.AddToScheme(scheme); err != nil {
-		return nil, fmt.Errorf("registering the kinds of %s: %w", storagev1alpha1.GroupVersion, err)
-	}
-	// Given the kinds, the client need not ask the API server which it serves, by requests that no context ends.
-	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{storagev1alpha1.GroupVersion})
-	mapper.Add(storagev1alpha1.GroupVersion.WithKind("VolumeTopology"), meta.RESTScopeRoot)
-	mapper.Add(storagev1alpha1.GroupVersion.WithKind("StorageReport"), meta.RESTScopeRoot)
-	apiClient, err := client.NewWithWatch(config, client.Options{Scheme: scheme, Mapper: mapper})
-	if err != nil {
-		return nil, fmt.Errorf("making a client for %s: %w", storagev1alpha1.GroupVersion, err)
-	}
-	return apiClient, nil
 }

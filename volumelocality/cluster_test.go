@@ -41,14 +41,6 @@ func (c testCluster) all() iter.Seq[Node] {
 	return slices.Values(c.nodes)
 }
 
-func (c testCluster) names() []string {
-	names := make([]string, 0, len(c.nodes))
-	for _, n := range c.nodes {
-		names = append(names, n.Name)
-	}
-	return names
-}
-
 // node is a node with rack, zone and region; an empty one is a label that it does not have.
 func node(name, rack, zone, region string) Node {
 	labels := map[string]string{}
@@ -91,10 +83,9 @@ func (v Volume) attached(nodes ...string) Volume {
 
 // scores are all nodes' scores, in the cluster's order.
 func scores(plan *Plan, c testCluster) []int64 {
-	impaired := plan.Impaired(c.names(), c)
 	var got []int64
 	for n := range c.all() {
-		got = append(got, plan.Score(n, impaired))
+		got = append(got, plan.Score(n))
 	}
 	return got
 }

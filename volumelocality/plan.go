@@ -208,14 +208,3 @@ func (p *Plan) Allows(node string) bool {
 func (p *Plan) MissingNodes() int {
 	return p.missing
 }
-
-// Provisioners are those of the volumes that count.
-func (p *Plan) Provisioners() []string {
-	provisioners := make([]string, 0, len(p.volumes))
-	for _, v := range p.volumes {
-		if !slices.Contains(provisioners, v.ID.Provisioner) {
-			provisioners = append(provisioners, v.ID.Provisioner)
-		}
-	}
-	return provisioners
-}

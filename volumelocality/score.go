@@ -17,34 +17,9 @@ const (
 	scoreRebuilding        = 60
 )
 
-// ProvisionerNode names a storage system's part on a node.
-type ProvisionerNode struct {
-	Provisioner, Node string
-}
-
-// Impaired holds the storage states that are neither Online nor Unknown.
-type Impaired map[ProvisionerNode]drivers.StorageState
-
-// Impaired asks the cluster for the storage states on the nodes that a score must take off for.
-func (p *Plan) Impaired(nodes []string, cluster Cluster) Impaired {
-	var impaired Impaired
-	for _, provisioner := range p.Provisioners() {
-		for _, node := range nodes {
-			state := cluster.State(provisioner, node)
-			if state == drivers.Online || state == drivers.Unknown {
-				continue
-			}
-			if impaired == nil {
-				impaired = Impaired{}
-			}
-			impaired[ProvisionerNode{Provisioner: provisioner, Node: node}] = state
-		}
-	}
-	return impaired
-}
-
-// Score is the mean of what the node is worth to each volume that counts, 0 to 100. It allocates nothing.
-func (p *Plan) Score(node Node, impaired Impaired) int64 {
+// Score is the mean of what the node is worth to each volume that counts, 0 to 100. It allocates nothing. How the storage
+// is on the node is no part of it: StorageHealth takes off for that.
+func (p *Plan) Score(node Node) int64 {
 	place := p.positionOf(node.Labels)
 	var total, shares int64
 	for i := range p.volumes {
@@ -52,9 +27,6 @@ func (p *Plan) Score(node Node, impaired Impaired) int64 {
 		score := p.worth(v, node.Name, &place)
 		if v.Policy == Avoid {
 			score = scoreMax - score
-		}
-		if len(impaired) > 0 {
-			score = lessen(score, impaired[ProvisionerNode{Provisioner: v.ID.Provisioner, Node: node.Name}])
 		}
 		total += score * v.Share
 		shares += v.Share
@@ -103,18 +75,4 @@ func nearest(tiers int, a, b *position) int {
 		}
 	}
 	return shared
-}
-
-// lessen takes off what a node's storage state costs.
-func lessen(score int64, state drivers.StorageState) int64 {
-	switch state {
-	case drivers.Degraded:
-		return score / 2
-	case drivers.StorageDown:
-		return score / 4
-	case drivers.Maintenance, drivers.Offline:
-		return 0
-	case drivers.Unknown, drivers.Online:
-	}
-	return score
 }

@@ -69,22 +69,12 @@ var scoreTests = map[string]struct {
 		volumes: []Volume{volume("v", "a").with(Avoid)},
 		want:    []int64{0, 50, 75, 90, 100, 100},
 	},
-	"Degraded costs half, StorageDown three quarters, and what does not serve all": {
+	"how the storage is on a node is no matter, but nobody is drawn near to a replica that does not serve": {
 		states: map[string]drivers.StorageState{
-			"a": drivers.Degraded, "b": drivers.StorageDown, "c": drivers.Maintenance, "d": drivers.Offline,
+			"a": drivers.Degraded, "b": drivers.StorageDown, "c": drivers.Maintenance, "d": drivers.Offline, "e": drivers.Unknown,
 		},
-		volumes: []Volume{volume("v", "a", "b", "c", "d")},
-		want:    []int64{50, 25, 0, 0, 0, 0},
-	},
-	"an unknown storage state costs nothing": {
-		states:  map[string]drivers.StorageState{"a": drivers.Unknown},
-		volumes: []Volume{volume("v", "a")},
-		want:    []int64{100, 50, 25, 10, 0, 0},
-	},
-	"a storage state costs under Avoid too": {
-		states:  map[string]drivers.StorageState{"e": drivers.Degraded},
-		volumes: []Volume{volume("v", "a").with(Avoid)},
-		want:    []int64{0, 50, 75, 90, 50, 100},
+		volumes: []Volume{volume("v", "b", "c", "d", "e")},
+		want:    []int64{0, 100, 100, 100, 100, 0},
 	},
 	"racks of one name in two zones are two racks": {
 		nodes:   []Node{node("a", "r1", "z1", "g1"), node("b", "r1", "z2", "g1")},

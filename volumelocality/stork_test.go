@@ -63,13 +63,14 @@ var storkCases = map[string]struct {
 	},
 	"multipleVolumeStorageDownTest": {
 		nodes: storkRacks, states: down("n3", drivers.StorageDown), volumes: []Volume{volume("v", "n1"), volume("w", "n1", "n3")},
-		want: [][]string{{"n1"}, {"n2", "n4"}, {"n3"}, {"n5"}},
+		want: [][]string{{"n1"}, {"n2", "n4"}, {"n3", "n5"}},
 		differs: "there StorageDown takes a replica to a quarter and keeps the zone mate at a quarter as well; here the " +
-			"state lessens all that the node is worth, so that healthy zone mates come first",
+			"node loses as much as a replica would, so that healthy zone mates come first",
 	},
 	"driverNodeErrorStateTest": {
 		nodes: storkRacks, states: down("n2", drivers.Offline), volumes: []Volume{volume("v", "n1", "n2")},
-		want: [][]string{{"n1"}, {"n3"}, {"n4"}, {"n2", "n5"}},
+		want:    [][]string{{"n1"}, {"n3"}, {"n4"}, {"n5"}, {"n2"}},
+		differs: "there a node whose storage is offline ranks with those that have nothing; here it is not feasible",
 	},
 	"zoneTest": {
 		nodes: storkZones, volumes: storkTwo,
@@ -77,8 +78,9 @@ var storkCases = map[string]struct {
 	},
 	"zoneStorageDownNodeTest": {
 		nodes: storkZones, states: down("n1", drivers.StorageDown), volumes: storkTwo,
-		want:    [][]string{{"n2"}, {"n3"}, {"n4"}, {"n1"}, {"n5"}},
-		differs: "there StorageDown spares the share of the zone mate (37 of 50); here n1 ranks after the healthy nodes",
+		want: [][]string{{"n2"}, {"n3"}, {"n4"}, {"n5"}, {"n1"}},
+		differs: "there StorageDown spares the share of the zone mate (37 of 50); here n1, which has one of two volumes and " +
+			"serves none of it, ranks after the healthy nodes, also those that have nothing",
 	},
 	"regionTest": {
 		nodes: storkRegions, volumes: storkTwo,
@@ -86,7 +88,8 @@ var storkCases = map[string]struct {
 	},
 	"regionStorageDownNodeTest": {
 		nodes: storkRegions, states: down("n3", drivers.StorageDown), volumes: storkTwo,
-		want: [][]string{{"n2"}, {"n1"}, {"n3"}, {"n4", "n5"}},
+		want:    [][]string{{"n2"}, {"n1"}, {"n4", "n5"}, {"n3"}},
+		differs: "there n3 is worth a quarter of its one volume of two; here, where it serves none of it, it comes last",
 	},
 	"antiHyperConvergenceTest": {
 		nodes:   append(slices.Clone(storkRacks[4:]), node("n6", "rack6", "zone6", "region6"), node("n1", "rack1", "zone1", "region1")),
@@ -95,7 +98,8 @@ var storkCases = map[string]struct {
 	},
 	"offlineNodesAntiHyperConvergenceTest": {
 		nodes: storkRacks, states: down("n5", drivers.Offline), volumes: []Volume{volume("v", "n1", "n2").with(Avoid)},
-		want: [][]string{{"n3", "n4"}, {"n1", "n2", "n5"}},
+		want:    [][]string{{"n3", "n4"}, {"n1", "n2"}, {"n5"}},
+		differs: "there a node whose storage is offline ranks with those that have the data; here it is not feasible",
 	},
 	"multiVolumeAntiHyperConvergenceTest": {
 		nodes: storkRacks, volumes: []Volume{volume("v", "n1"), volume("w", "n5").with(Avoid)},
@@ -111,13 +115,30 @@ var storkCases = map[string]struct {
 	},
 }
 
+// storageHealth is what a node has from the plugin StorageHealth, which the shipped profile gives the same weight: all its
+// points, a quarter where its storage is down. Where it is offline the node is not feasible, and comes last here.
+func storageHealth(state drivers.StorageState) int64 {
+	switch state {
+	case drivers.Offline:
+		return -1000
+	case drivers.StorageDown:
+		return 25
+	default:
+		return 100
+	}
+}
+
 // TestRanksAsStork ranks nodes in the cases that STORK's unit tests pin with exact scores. The numbers are not the same,
 // the order is.
 func TestRanksAsStork(t *testing.T) {
 	for name, tc := range storkCases {
 		t.Run(name, func(t *testing.T) {
 			c := testCluster{nodes: tc.nodes, states: tc.states}
-			got := ranked(c, scores(NewPlan(tc.volumes, testTiers, c), c))
+			worth := scores(NewPlan(tc.volumes, testTiers, c), c)
+			for i, n := range tc.nodes {
+				worth[i] += storageHealth(tc.states[n.Name])
+			}
+			got := ranked(c, worth)
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("ranking (-want +got), differs %q:\n%s", tc.differs, diff)
 			}

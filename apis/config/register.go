@@ -26,6 +26,6 @@ func init() {
 }
 
 func addKnownTypes(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(SchemeGroupVersion, &VolumeLocalityArgs{})
+	scheme.AddKnownTypes(SchemeGroupVersion, &StorageHealthArgs{}, &VolumeLocalityArgs{})
 	return nil
 }

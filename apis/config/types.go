@@ -54,3 +54,19 @@ type TopologyTier struct {
 	// Weight is the score, 0 to 99, of a node that has the same value of the label as a node with an in-sync replica.
 	Weight int32
 }
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// StorageHealthArgs are the arguments of the plugin StorageHealth.
+type StorageHealthArgs struct {
+	metav1.TypeMeta
+
+	// RequireRegistration keeps pods off nodes where the CSI driver of their volumes has not registered.
+	RequireRegistration bool
+	// DegradedPenalty, 0 to 100, is what a node loses of its score of 100 where the storage is Degraded.
+	DegradedPenalty int32
+	// StorageDownPenalty is the same for StorageDown.
+	StorageDownPenalty int32
+	// SuspectPenalty is the same for a StorageNode whose state is Suspect.
+	SuspectPenalty int32
+}

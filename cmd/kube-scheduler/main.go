@@ -15,6 +15,7 @@ import (
 	_ "roost.dev/roost/apis/config/scheme" // the plugins' arguments
 	"roost.dev/roost/drivers"
 	"roost.dev/roost/plugins"
+	"roost.dev/roost/plugins/storagehealth"
 	"roost.dev/roost/plugins/volumelocality"
 )
 
@@ -23,6 +24,7 @@ func main() {
 	legacyregistry.RawMustRegister(metrics)
 	shared := plugins.NewDrivers(metrics)
 	command := app.NewSchedulerCommand(
+		app.WithPlugin(storagehealth.Name, storagehealth.NewFactory(shared, plugins.NewStorageNodes())),
 		app.WithPlugin(volumelocality.Name, volumelocality.NewFactory(shared)),
 	)
 	os.Exit(cli.Run(command))

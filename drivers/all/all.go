@@ -14,13 +14,17 @@ import (
 	"roost.dev/roost/drivers/published"
 )
 
-// Dependencies are what the drivers need. All are required.
+// Dependencies are what the drivers need. All but GenericHealth are required.
 type Dependencies struct {
-	// Client reads VolumeTopology and StorageReport objects from the API server.
+	// Client reads custom resources from the API server: VolumeTopology and StorageReport objects, and with GenericHealth
+	// NetworkFences.
 	Client published.Client
 	// Informers give Kubernetes' own objects. Their owner starts them, after Add.
 	Informers informers.SharedInformerFactory
 	Clock     clock.Clock
+	// GenericHealth has the generic driver tell of the nodes' storage and prove fencing. A scheduler has none: it reads
+	// what the controller manager concluded from it.
+	GenericHealth *generic.HealthOptions
 }
 
 // Add adds every driver to the registry.
@@ -29,7 +33,9 @@ func Add(registry *drivers.Registry, dependencies Dependencies) error {
 	if err != nil {
 		return fmt.Errorf("making driver %q: %w", published.Name, err)
 	}
-	genericSource, err := generic.New(generic.Options{Informers: dependencies.Informers})
+	genericSource, err := generic.New(generic.Options{
+		Informers: dependencies.Informers, Health: dependencies.GenericHealth, Client: dependencies.Client, Clock: dependencies.Clock,
+	})
 	if err != nil {
 		return fmt.Errorf("making driver %q: %w", generic.Name, err)
 	}

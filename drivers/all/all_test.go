@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/cache"
 	cachetesting "k8s.io/client-go/tools/cache/testing"
 	"k8s.io/utils/clock"
@@ -128,8 +129,12 @@ func TestPublishedIsAskedBeforeGeneric(t *testing.T) {
 			t.Errorf("Locate(%+v) is %+v, want it from driver %q", id, got, want)
 		}
 	}
-	if diff := cmp.Diff(drivers.Online, registry.NodeReport(both.Provisioner, "node-b").State); diff != "" {
+	report := registry.NodeReport(both.Provisioner, "node-b")
+	if diff := cmp.Diff(drivers.Online, report.State); diff != "" {
 		t.Errorf("state of a node (-want +got):\n%s", diff)
+	}
+	if !report.LocatesAll {
+		t.Error("the published report does not say that its driver knows every volume")
 	}
 }
 
@@ -142,6 +147,9 @@ func TestAddNamesTheDriverThatLacksSomething(t *testing.T) {
 		"no client":    {change: func(d *Dependencies) { d.Client = nil }, want: `making driver "published": client is missing`},
 		"no clock":     {change: func(d *Dependencies) { d.Clock = nil }, want: `making driver "published": clock is missing`},
 		"no informers": {change: func(d *Dependencies) { d.Informers = nil }, want: `making driver "generic": informers are missing`},
+		"health without what it needs": {
+			change: func(d *Dependencies) { d.GenericHealth = &generic.HealthOptions{} }, want: `making driver "generic": leases are missing`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dependencies := complete
@@ -151,6 +159,10 @@ func TestAddNamesTheDriverThatLacksSomething(t *testing.T) {
 				t.Errorf("error is %v, want %q", err, tc.want)
 			}
 		})
+	}
+	complete.GenericHealth = &generic.HealthOptions{
+		Leases:              fake.NewClientset().CoordinationV1().Leases(corev1.NamespaceNodeLease),
+		PluginNotReadyAfter: time.Minute, BootGrace: time.Minute, LeaseStaleAfter: time.Minute, AttachErrorsAfter: time.Minute,
 	}
 	registry := drivers.NewRegistry(clock.RealClock{}, drivers.NewMetrics())
 	if err := Add(registry, complete); err != nil {

@@ -33,9 +33,20 @@ func syncs(t *testing.T, f Fixture) error {
 			errs = append(errs, errors.New("NodeReport answers before Run"))
 		}
 	}
+	if d.Fencer != nil {
+		f.Fence(t, volume, node, true)
+		if _, ok := d.Fencer.Fenced(volume, node); ok {
+			errs = append(errs, errors.New("Fenced answers before Run"))
+		}
+	}
 	r, err := start(t, d)
 	if err != nil {
 		return errors.Join(append(errs, err)...)
+	}
+	if d.Fencer != nil {
+		if _, ok := d.Fencer.Fenced(volume, node); !ok {
+			errs = append(errs, errors.New("HasSynced is true, but Fenced does not know a node that was fenced before Run"))
+		}
 	}
 	if !r.isOn(volume, node) {
 		errs = append(errs, errors.New("HasSynced is true, but Locate does not know a volume that existed before Run"))
@@ -129,36 +140,32 @@ func tellsNodes(t *testing.T, f Fixture) error {
 	if d.Health == nil {
 		return nil
 	}
-	node, other := drivers.Change{Provisioner: f.Volume(0).Provisioner, Node: Nodes()[0]}, Nodes()[1]
+	provisioner, node, other := f.Volume(0).Provisioner, Nodes()[0], Nodes()[1]
 	r, err := start(t, d)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	otherStates := []drivers.StorageState{drivers.Online, drivers.Offline}
-	for n, step := range []struct {
-		state drivers.StorageState
-		want  int
-	}{
-		{state: drivers.Online, want: 1},
-		{state: drivers.Online, want: 1},
-		{state: drivers.Offline, want: 2},
-	} {
-		f.Report(t, node.Node, step.state)
+	for n, state := range []drivers.StorageState{drivers.Online, drivers.Online, drivers.Offline} {
+		f.Report(t, node, state)
 		f.Report(t, other, otherStates[n%2])
 		errs = append(errs,
-			eventually(t, fmt.Sprintf("a node that is reported %s is %s", step.state, step.state), func() bool {
-				report, ok := r.Health.NodeReport(node.Provisioner, node.Node)
-				return ok && report.State == step.state
+			eventually(t, fmt.Sprintf("a node that is reported %s is %s", state, state), func() bool {
+				report, ok := r.Health.NodeReport(provisioner, node)
+				return ok && report.State == state
 			}),
-			eventually(t, "the change of another node is told", func() bool {
-				return r.told(drivers.Change{Provisioner: node.Provisioner, Node: other}) > n
-			}))
-		if told := r.told(node); told != step.want {
-			errs = append(errs, fmt.Errorf("after report %d of a node, %s, %d changes of it are told in all, want %d", n, step.state, told, step.want))
+			eventually(t, "the change of another node is told", func() bool { return r.lastState(provisioner, other) == otherStates[n%2] }))
+		if last := r.lastState(provisioner, node); last != state {
+			errs = append(errs, fmt.Errorf("after report %d of a node, %s, the state last told of it is %s", n, state, last))
 		}
 	}
-	if _, ok := r.Health.NodeReport(node.Provisioner, "node-nowhere"); ok {
+	for _, name := range []string{node, other} {
+		if told := r.states(provisioner, name); len(slices.Compact(slices.Clone(told))) != len(told) {
+			errs = append(errs, fmt.Errorf("the states told of %s are %v, want no change told that is none", name, told))
+		}
+	}
+	if _, ok := r.Health.NodeReport(provisioner, "node-nowhere"); ok {
 		errs = append(errs, errors.New("NodeReport answers for a node without storage"))
 	}
 	return errors.Join(append(errs, r.stop())...)

@@ -106,6 +106,9 @@ func allocatesNothing(t *testing.T, f Fixture) error {
 	}); allocations > 0 || !known {
 		errs = append(errs, fmt.Errorf("Locate of a known volume allocates %.0f times, want 0 (known: %t)", allocations, known))
 	}
+	if allocations := testing.AllocsPerRun(1000, func() { r.Source.HasSynced() }); allocations > 0 {
+		errs = append(errs, fmt.Errorf("HasSynced allocates %.0f times, want 0: look-ups ask for it", allocations))
+	}
 	return errors.Join(append(errs, r.stop())...)
 }
 

@@ -29,6 +29,9 @@ type Fixture interface {
 	// Report lets time pass, then has the storage system say this of its part on the node. It is called where the driver's
 	// data ages or where the driver has Health.
 	Report(t *testing.T, node string, state drivers.StorageState)
+	// Fence keeps the node from writing to the volume, or lets it write again. It is called where the driver has a Fencer,
+	// for volumes that were placed.
+	Fence(t *testing.T, id drivers.VolumeID, node string, fenced bool)
 }
 
 // Conformance checks that a driver keeps the contract. Run it under the race detector too: what concurrent readers do to
@@ -58,6 +61,7 @@ func checks() []check {
 		{name: "it follows a volume that moves and one that is removed, and leaves earlier answers alone", run: follows},
 		{name: "it tells each change of a volume once", run: tellsVolumes},
 		{name: "it tells each change of a node's storage once", run: tellsNodes},
+		{name: "it proves that a node is fenced while it is, and nothing else", run: fences},
 		{name: "its answers are whole under concurrent readers", run: servesReaders},
 		{name: "its answers are as old as the last word of the storage system", run: ages},
 		{name: "a look-up allocates nothing", run: allocatesNothing},

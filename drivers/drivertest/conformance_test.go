@@ -40,10 +40,20 @@ const (
 	neverAges
 	agesWithoutMaxAge
 	allocates
+	allocatesToSync
 	failsAtEnd
 	goesOn
 	leaks
+	provesUnknown
+	provesNothing
+	provesForEver
 )
+
+// fence is a volume and a node.
+type fence struct {
+	id   drivers.VolumeID
+	node string
+}
 
 // memory is both a fixture and its driver: what is placed is known at once, while it runs.
 type memory struct {
@@ -58,6 +68,7 @@ type memory struct {
 	answers   int
 	replicas  map[drivers.VolumeID][]drivers.Replica
 	states    map[string]drivers.StorageState
+	fenced    map[fence]bool
 	confirmed time.Time
 }
 
@@ -68,6 +79,7 @@ func newMemory(t *testing.T, d defect) *memory {
 		now:      time.Unix(1_000_000, 0),
 		replicas: map[drivers.VolumeID][]drivers.Replica{},
 		states:   map[string]drivers.StorageState{},
+		fenced:   map[fence]bool{},
 	}
 	m.confirmed = m.now
 	t.Cleanup(func() { close(m.release) })
@@ -75,7 +87,7 @@ func newMemory(t *testing.T, d defect) *memory {
 }
 
 func (m *memory) Driver(*testing.T) drivers.Driver {
-	d := drivers.Driver{Name: "memory", Provisioners: []string{provisioner}, MaxAge: time.Minute, Source: m, Locator: m, Health: m}
+	d := drivers.Driver{Name: "memory", Provisioners: []string{provisioner}, MaxAge: time.Minute, Source: m, Locator: m, Health: m, Fencer: m}
 	if m.defect == nameless {
 		d.Name = ""
 	}
@@ -132,6 +144,15 @@ func (m *memory) Report(_ *testing.T, node string, state drivers.StorageState) {
 	m.tell(drivers.Change{Provisioner: provisioner, Node: node}, before != state || m.defect == tellsHeartbeats)
 }
 
+func (m *memory) Fence(_ *testing.T, id drivers.VolumeID, node string, fenced bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.defect == provesNothing || m.defect == provesForEver && !fenced {
+		return
+	}
+	m.fenced[fence{id: id, node: node}] = fenced
+}
+
 func (m *memory) tell(change drivers.Change, really bool) {
 	if !really || m.defect == tellsNothing {
 		return
@@ -173,6 +194,9 @@ func (m *memory) Run(ctx context.Context) error {
 func (m *memory) HasSynced() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.defect == allocatesToSync {
+		m.fenced = map[fence]bool{}
+	}
 	return m.synced || m.defect == syncedBeforeRun
 }
 
@@ -213,8 +237,31 @@ func (m *memory) NodeReport(asked, node string) (drivers.NodeReport, bool) {
 	return drivers.NodeReport{State: state, ObservedAt: m.confirmed}, ok && asked == provisioner
 }
 
+func (m *memory) Fenced(id drivers.VolumeID, node string) (drivers.Fence, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.running && m.defect != answersBeforeRun {
+		return drivers.Fence{}, false
+	}
+	known := m.fenced[fence{id: id, node: node}] || m.defect == provesUnknown && id.Provisioner != provisioner
+	return drivers.Fence{Message: "fenced", ObservedAt: m.confirmed}, known
+}
+
 func TestConformanceAcceptsADriverThatKeepsTheContract(t *testing.T) {
 	Conformance(t, func(t *testing.T) Fixture { return newMemory(t, none) })
+}
+
+// modest is a driver that has neither Health nor Fencer.
+type modest struct{ *memory }
+
+func (m modest) Driver(t *testing.T) drivers.Driver {
+	d := m.memory.Driver(t)
+	d.Health, d.Fencer = nil, nil
+	return d
+}
+
+func TestConformanceAcceptsADriverThatHasNeitherHealthNorFencer(t *testing.T) {
+	Conformance(t, func(t *testing.T) Fixture { return modest{newMemory(t, none)} })
 }
 
 func TestConformanceSeesEachDefect(t *testing.T) {
@@ -246,9 +293,14 @@ func TestConformanceSeesEachDefect(t *testing.T) {
 		"never grows younger":                         {defect: neverAges, check: ages},
 		"has a time, but no bound to compare it with": {defect: agesWithoutMaxAge, check: ages},
 		"allocates in a look-up":                      {defect: allocates, check: allocatesNothing},
+		"allocates where a look-up asks if it synced": {defect: allocatesToSync, check: allocatesNothing},
 		"fails when it is told to stop":               {defect: failsAtEnd, check: stops},
 		"goes on when it is told to stop":             {defect: goesOn, check: stops},
 		"leaves a goroutine":                          {defect: leaks, check: stops},
+		"proves what was never fenced":                {defect: provesUnknown, check: fences},
+		"proves nothing":                              {defect: provesNothing, check: fences},
+		"has no proof of a node fenced before it ran": {defect: provesNothing, check: syncs},
+		"proves for ever":                             {defect: provesForEver, check: fences},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := tc.check(t, newMemory(t, tc.defect)); err == nil {

@@ -29,6 +29,8 @@ type running struct {
 
 	mu      sync.Mutex
 	changes []drivers.Change
+	// reported are the states of the nodes when their changes were told.
+	reported []drivers.StorageState
 
 	telling    atomic.Bool
 	overlapped atomic.Bool
@@ -67,8 +69,13 @@ func (r *running) changed(change drivers.Change) {
 		r.overlapped.Store(true)
 	}
 	runtime.Gosched() // so that another call, if there can be one, comes now
+	var report drivers.NodeReport
+	if r.Health != nil && change.Node != "" {
+		report, _ = r.Health.NodeReport(change.Provisioner, change.Node)
+	}
 	r.mu.Lock()
 	r.changes = append(r.changes, change)
+	r.reported = append(r.reported, report.State)
 	r.mu.Unlock()
 	r.telling.Store(false)
 }
@@ -84,6 +91,28 @@ func (r *running) told(change drivers.Change) int {
 		}
 	}
 	return count
+}
+
+// states are those that the node was in when its changes were told.
+func (r *running) states(provisioner, node string) []drivers.StorageState {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var states []drivers.StorageState
+	for i, c := range r.changes {
+		if c == (drivers.Change{Provisioner: provisioner, Node: node}) {
+			states = append(states, r.reported[i])
+		}
+	}
+	return states
+}
+
+// lastState is the last of states, Unknown where there is none.
+func (r *running) lastState(provisioner, node string) drivers.StorageState {
+	states := r.states(provisioner, node)
+	if len(states) == 0 {
+		return drivers.Unknown
+	}
+	return states[len(states)-1]
 }
 
 // isOn says that the volume has InSync replicas on these nodes, in any order, and no other replica.

@@ -24,6 +24,10 @@ func TestConformance(t *testing.T) {
 	drivertest.Conformance(t, func(t *testing.T) drivertest.Fixture { return newCluster(t) })
 }
 
+func TestConformanceWithHealth(t *testing.T) {
+	drivertest.Conformance(t, func(t *testing.T) drivertest.Fixture { return newWatchedCluster(t) })
+}
+
 // cluster is the API server's side of the informers. A plain fake clientset loses what happens between list and watch.
 type cluster struct {
 	nodes, persistentVolumes, attachments objects
@@ -94,6 +98,10 @@ func (c *cluster) Remove(_ *testing.T, id drivers.VolumeID) {
 
 func (c *cluster) Report(t *testing.T, _ string, _ drivers.StorageState) {
 	t.Fatal("Kubernetes' objects say nothing of storage")
+}
+
+func (c *cluster) Fence(t *testing.T, _ drivers.VolumeID, _ string, _ bool) {
+	t.Fatal("without health there is no proof")
 }
 
 // newNode carries its name as hostname label, and the labels given as key, value, key, value.

@@ -64,7 +64,7 @@ func (s *Source) persistentVolumeChanged(pv *corev1.PersistentVolume) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	for _, v := range s.index.setPersistentVolume(pv) {
-		s.publish(v)
+		s.persistentVolumesChanged(v)
 	}
 }
 
@@ -72,8 +72,16 @@ func (s *Source) persistentVolumeDeleted(pv *corev1.PersistentVolume) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if v := s.index.removePersistentVolume(pv.Name); v != nil {
-		s.publish(v)
+		s.persistentVolumesChanged(v)
 	}
+}
+
+// persistentVolumesChanged follows a change of a volume's PersistentVolumes. The caller holds writing.
+func (s *Source) persistentVolumesChanged(v *volume) {
+	if s.fences != nil {
+		s.fences.setVolume(v)
+	}
+	s.publish(v)
 }
 
 func (s *Source) nodeChanged(node *corev1.Node) {
@@ -81,6 +89,10 @@ func (s *Source) nodeChanged(node *corev1.Node) {
 	defer s.writing.Unlock()
 	for v := range s.index.setNode(node.Name, node) {
 		s.publish(v)
+	}
+	if s.health != nil {
+		s.fences.setNode(node)
+		s.judgeParts(s.health.setNode(node))
 	}
 }
 
@@ -90,6 +102,10 @@ func (s *Source) nodeDeleted(node *corev1.Node) {
 	for v := range s.index.setNode(node.Name, nil) {
 		s.publish(v)
 	}
+	if s.health != nil {
+		s.fences.removeNode(node.Name)
+		s.judgeParts(s.health.removeNode(node.Name))
+	}
 }
 
 func (s *Source) attachmentChanged(attachment *storagev1.VolumeAttachment) {
@@ -97,6 +113,9 @@ func (s *Source) attachmentChanged(attachment *storagev1.VolumeAttachment) {
 	defer s.writing.Unlock()
 	for _, v := range s.index.setAttachment(attachment) {
 		s.publish(v)
+	}
+	if s.health != nil {
+		s.judgeParts(s.health.setAttachment(attachment, s.index.isAttached(attachment)))
 	}
 }
 
@@ -106,4 +125,31 @@ func (s *Source) attachmentDeleted(attachment *storagev1.VolumeAttachment) {
 	if v := s.index.removeAttachment(attachment.Name); v != nil {
 		s.publish(v)
 	}
+	if s.health != nil {
+		s.judgeParts(s.health.removeAttachment(attachment.Name))
+	}
+}
+
+func (s *Source) csiNodeChanged(node *storagev1.CSINode) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.judgeParts(s.health.setCSINode(node.Name, node))
+}
+
+func (s *Source) csiNodeDeleted(node *storagev1.CSINode) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.judgeParts(s.health.setCSINode(node.Name, nil))
+}
+
+func (s *Source) podChanged(pod *corev1.Pod) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.judgeParts(s.health.setPod(pod))
+}
+
+func (s *Source) podDeleted(pod *corev1.Pod) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.judgeParts(s.health.removePod(pod))
 }

@@ -33,10 +33,12 @@ type volume struct {
 	pinnedBy []pin
 }
 
-// source is what one PersistentVolume says of its volume's nodes.
+// source is what one PersistentVolume says of its volume.
 type source struct {
 	name     string
 	affinity *corev1.NodeSelector
+	// cluster is the storage cluster that has the volume, empty where its driver has no such parameter.
+	cluster string
 }
 
 func newIndex() *index {
@@ -49,9 +51,9 @@ func newIndex() *index {
 	}
 }
 
-// setPersistentVolume returns the volumes whose location may have changed.
+// setPersistentVolume returns the volumes whose location or storage cluster may have changed.
 func (x *index) setPersistentVolume(pv *corev1.PersistentVolume) []*volume {
-	says := source{name: pv.Name, affinity: requiredAffinity(pv)}
+	says := source{name: pv.Name, affinity: requiredAffinity(pv), cluster: clusterOf(pv)}
 	id, ok := drivers.VolumeOf(pv)
 	before := x.byName[pv.Name]
 	if before != nil && ok && before.id == id {
@@ -81,7 +83,7 @@ func (x *index) setPersistentVolume(pv *corev1.PersistentVolume) []*volume {
 // replaceSource is false where the PersistentVolume has said so before.
 func (x *index) replaceSource(v *volume, says source) bool {
 	at := slices.IndexFunc(v.sources, func(s source) bool { return s.name == says.name })
-	if equality.Semantic.DeepEqual(v.sources[at].affinity, says.affinity) {
+	if v.sources[at].cluster == says.cluster && equality.Semantic.DeepEqual(v.sources[at].affinity, says.affinity) {
 		return false
 	}
 	sources := slices.Clone(v.sources)
@@ -153,6 +155,12 @@ func (x *index) removeAttachment(name string) *volume {
 	return x.byName[pv]
 }
 
+// isAttached says that the volume is attached, by this VolumeAttachment or by another one.
+func (x *index) isAttached(attachment *storagev1.VolumeAttachment) bool {
+	pv := attachment.Spec.Source.PersistentVolumeName
+	return pv != nil && len(x.attached[*pv]) > 0
+}
+
 // locate is where the volume is: on the nodes that any of its PersistentVolumes names.
 func (x *index) locate(v *volume) (drivers.Location, bool) {
 	nodes, attached := map[string]struct{}{}, map[string]struct{}{}
@@ -173,6 +181,23 @@ func (x *index) locate(v *volume) (drivers.Location, bool) {
 	}
 	location.AttachedTo = slices.Sorted(maps.Keys(attached))
 	return location, true
+}
+
+// cluster is the storage cluster that has the volume. It is false where its PersistentVolumes do not agree, and where there
+// is none left.
+func (v *volume) cluster() (string, bool) {
+	if len(v.sources) == 0 {
+		return "", false
+	}
+	first := v.sources[0].cluster
+	return first, !slices.ContainsFunc(v.sources, func(s source) bool { return s.cluster != first })
+}
+
+func clusterOf(pv *corev1.PersistentVolume) string {
+	if pv.Spec.CSI == nil {
+		return ""
+	}
+	return pv.Spec.CSI.VolumeAttributes[clusterID]
 }
 
 func requiredAffinity(pv *corev1.PersistentVolume) *corev1.NodeSelector {

@@ -14,6 +14,7 @@ import (
 	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
 	"roost.dev/roost/drivers"
 	"roost.dev/roost/drivers/drivertest"
+	"roost.dev/roost/internal/mirror/mirrortest"
 )
 
 const provisioner = "csi.roost.dev"
@@ -27,12 +28,12 @@ func TestConformance(t *testing.T) {
 
 // vendor is a storage system that publishes.
 type vendor struct {
-	api   *fakeAPI
+	api   *mirrortest.API
 	clock *clocktesting.FakeClock
 }
 
 func newVendor() *vendor {
-	return &vendor{api: newFakeAPI(), clock: clocktesting.NewFakeClock(today)}
+	return &vendor{api: mirrortest.New(), clock: clocktesting.NewFakeClock(today)}
 }
 
 func (v *vendor) newSource(t testing.TB) *Source {
@@ -53,16 +54,24 @@ func (v *vendor) Volume(n int) drivers.VolumeID {
 }
 
 func (v *vendor) Place(_ *testing.T, id drivers.VolumeID, nodes ...string) {
-	v.api.write(newTopologyOf(id.Handle, id, replicas(storagev1alpha1.ReplicaInSync, nodes...)...))
+	v.api.Write(newTopologyOf(id.Handle, id, replicas(storagev1alpha1.ReplicaInSync, nodes...)...))
 }
 
 func (v *vendor) Remove(_ *testing.T, id drivers.VolumeID) {
-	v.api.remove(newTopologyOf(id.Handle, id))
+	v.api.Remove(newTopologyOf(id.Handle, id))
 }
 
 func (v *vendor) Report(_ *testing.T, node string, state drivers.StorageState) {
 	v.clock.Step(time.Second)
-	v.api.write(newReport(node, storagev1alpha1.StorageState(state.String()), v.clock.Now()))
+	v.api.Write(newReport(node, storagev1alpha1.StorageState(state.String()), v.clock.Now()))
+}
+
+func (v *vendor) Fence(_ *testing.T, id drivers.VolumeID, node string, fenced bool) {
+	object := newTopologyOf(id.Handle, id, replicas(storagev1alpha1.ReplicaInSync, node)...)
+	if fenced {
+		object.Status.FencedNodes = []string{node}
+	}
+	v.api.Write(object)
 }
 
 func newTopologyOf(name string, id drivers.VolumeID, replicas ...storagev1alpha1.VolumeReplica) *storagev1alpha1.VolumeTopology {

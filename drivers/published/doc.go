@@ -7,6 +7,8 @@
 // It lists and watches both kinds and keeps of each object only what answers need. Where several objects speak for one
 // volume, or for one storage system on one node, the oldest counts, then the first by name.
 //
+// A node is fenced from a volume where the VolumeTopology that counts for the volume names it as fenced.
+//
 // A VolumeTopology has no heartbeat. What a provisioner published is as old as the newest heartbeat among its
 // StorageReports, as we saw it come; what a provisioner without any StorageReport published is too old for ever. A kind
 // that the API server does not serve has no objects, and is looked for every five seconds.

@@ -6,15 +6,16 @@ package published
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
 	"roost.dev/roost/drivers"
+	"roost.dev/roost/internal/mirror"
 )
 
 const (
@@ -31,10 +32,7 @@ var neverConfirmed = time.Unix(0, 0)
 
 // Client lists and watches, as a controller-runtime client.WithWatch does. It knows the kinds of apis/storage/v1alpha1,
 // and reads the API server, not a cache.
-type Client interface {
-	List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error
-	Watch(ctx context.Context, list client.ObjectList, options ...client.ListOption) (watch.Interface, error)
-}
+type Client = mirror.Client
 
 // Options are what the driver needs. All are required.
 type Options struct {
@@ -45,8 +43,8 @@ type Options struct {
 // Source is the driver's memory, and what keeps it fresh.
 type Source struct {
 	clock       clock.Clock
-	topologies  *mirror[*storagev1alpha1.VolumeTopology]
-	reports     *mirror[*storagev1alpha1.StorageReport]
+	topologies  *mirror.Mirror[*storagev1alpha1.VolumeTopology]
+	reports     *mirror.Mirror[*storagev1alpha1.StorageReport]
 	subscribers []func(drivers.Change)
 
 	// writing serialises the updates of both kinds, and with them the calls of subscribers.
@@ -64,6 +62,7 @@ var (
 	_ drivers.Source         = (*Source)(nil)
 	_ drivers.Locator        = (*Source)(nil)
 	_ drivers.HealthReporter = (*Source)(nil)
+	_ drivers.Fencer         = (*Source)(nil)
 )
 
 // New returns a driver whose memory is empty until Run.
@@ -84,38 +83,38 @@ func New(options Options) (*Source, error) {
 		nodes:   newIndex[storageNode, report](),
 		newest:  map[string]time.Time{},
 	}
-	s.topologies = &mirror[*storagev1alpha1.VolumeTopology]{
-		kind: "VolumeTopology", client: options.Client, clock: options.Clock,
-		newObject: func() *storagev1alpha1.VolumeTopology { return &storagev1alpha1.VolumeTopology{} },
-		newList:   func() client.ObjectList { return &storagev1alpha1.VolumeTopologyList{} },
-		put:       s.putTopology, remove: s.removeTopology, names: s.volumes.names,
-	}
-	s.reports = &mirror[*storagev1alpha1.StorageReport]{
-		kind: "StorageReport", client: options.Client, clock: options.Clock,
-		newObject: func() *storagev1alpha1.StorageReport { return &storagev1alpha1.StorageReport{} },
-		newList:   func() client.ObjectList { return &storagev1alpha1.StorageReportList{} },
-		put:       s.putReport, remove: s.removeReport, names: s.nodes.names,
-	}
+	s.topologies = mirror.New(mirror.Options[*storagev1alpha1.VolumeTopology]{
+		Kind: "VolumeTopology", Client: options.Client, Clock: options.Clock,
+		NewObject: func() *storagev1alpha1.VolumeTopology { return &storagev1alpha1.VolumeTopology{} },
+		NewList:   func() client.ObjectList { return &storagev1alpha1.VolumeTopologyList{} },
+		Put:       s.putTopology, Remove: s.removeTopology, Names: s.volumes.names,
+	})
+	s.reports = mirror.New(mirror.Options[*storagev1alpha1.StorageReport]{
+		Kind: "StorageReport", Client: options.Client, Clock: options.Clock,
+		NewObject: func() *storagev1alpha1.StorageReport { return &storagev1alpha1.StorageReport{} },
+		NewList:   func() client.ObjectList { return &storagev1alpha1.StorageReportList{} },
+		Put:       s.putReport, Remove: s.removeReport, Names: s.nodes.names,
+	})
 	return s, nil
 }
 
 // Driver is what a registry adds. It names no provisioner, so that it is asked after the drivers that do.
 func (s *Source) Driver() drivers.Driver {
-	return drivers.Driver{Name: Name, MaxAge: MaxAge, Source: s, Locator: s, Health: s}
+	return drivers.Driver{Name: Name, LocatesAll: true, MaxAge: MaxAge, Source: s, Locator: s, Health: s, Fencer: s}
 }
 
 // Run implements drivers.Source. It never fails.
 func (s *Source) Run(ctx context.Context) error {
 	var group sync.WaitGroup
-	group.Go(func() { s.topologies.run(ctx) })
-	group.Go(func() { s.reports.run(ctx) })
+	group.Go(func() { s.topologies.Run(ctx) })
+	group.Go(func() { s.reports.Run(ctx) })
 	group.Wait()
 	return nil
 }
 
 // HasSynced implements drivers.Source.
 func (s *Source) HasSynced() bool {
-	return s.topologies.synced.Load() && s.reports.synced.Load()
+	return s.topologies.HasSynced() && s.reports.HasSynced()
 }
 
 // Subscribe implements drivers.Source. A node's storage has also changed where its heartbeats come again after they were
@@ -140,15 +139,33 @@ func (s *Source) Locate(id drivers.VolumeID) (drivers.Location, bool) {
 	if published == nil {
 		return drivers.Location{}, false
 	}
-	confirmed, ok := s.newest[id.Provisioner]
-	if !ok {
-		confirmed = neverConfirmed
-	}
 	return drivers.Location{
 		Replicas:   published.value.replicas,
 		AttachedTo: published.value.attachedTo,
-		ObservedAt: confirmed,
+		ObservedAt: s.confirmed(id.Provisioner),
 	}, true
+}
+
+// Fenced implements drivers.Fencer. The proof is as old as the newest heartbeat of the provisioner, like a location.
+func (s *Source) Fenced(id drivers.VolumeID, node string) (drivers.Fence, bool) {
+	s.reading.RLock()
+	defer s.reading.RUnlock()
+	published := s.volumes.byKey[id]
+	if published == nil {
+		return drivers.Fence{}, false
+	}
+	if _, fenced := slices.BinarySearch(published.value.fenced, node); !fenced {
+		return drivers.Fence{}, false
+	}
+	return drivers.Fence{Message: "VolumeTopology " + published.name + " names the node as fenced", ObservedAt: s.confirmed(id.Provisioner)}, true
+}
+
+// confirmed is when the provisioner last confirmed anything. The caller holds reading.
+func (s *Source) confirmed(provisioner string) time.Time {
+	if newest, ok := s.newest[provisioner]; ok {
+		return newest
+	}
+	return neverConfirmed
 }
 
 // NodeReport implements drivers.HealthReporter.

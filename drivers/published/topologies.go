@@ -18,7 +18,9 @@ import (
 type topology struct {
 	replicas   []drivers.Replica
 	attachedTo []string
-	interned   interned
+	// fenced is nil for nearly every volume, nearly always.
+	fenced   []string
+	interned interned
 }
 
 // interned keeps alive the one copy of each name that a hundred thousand volumes share.
@@ -75,7 +77,7 @@ func (s *Source) tellOfVolume(before, after *publishedVolume) {
 	switch {
 	case !was && !is:
 	case was && is && slices.Equal(before.value.replicas, after.value.replicas) &&
-		slices.Equal(before.value.attachedTo, after.value.attachedTo):
+		slices.Equal(before.value.attachedTo, after.value.attachedTo) && slices.Equal(before.value.fenced, after.value.fenced):
 	case is:
 		s.tell(drivers.Change{Volume: after.key})
 	default:
@@ -84,11 +86,12 @@ func (s *Source) tellOfVolume(before, after *publishedVolume) {
 }
 
 func newPublishedVolume(object *storagev1alpha1.VolumeTopology) *publishedVolume {
-	names := make(interned, 0, 1+len(object.Status.Replicas)+len(object.Status.AttachedNodes))
+	names := make(interned, 0, 1+len(object.Status.Replicas)+len(object.Status.AttachedNodes)+len(object.Status.FencedNodes))
 	key := drivers.VolumeID{Provisioner: names.intern(object.Spec.Provisioner), Handle: object.Spec.VolumeHandle}
 	value := topology{
 		replicas:   names.replicas(object.Status.Replicas),
-		attachedTo: names.attachedTo(object.Status.AttachedNodes),
+		attachedTo: names.nodes(object.Status.AttachedNodes),
+		fenced:     names.nodes(object.Status.FencedNodes),
 	}
 	value.interned = names
 	return newEntry(object, key, value)
@@ -107,8 +110,8 @@ func (n *interned) replicas(published []storagev1alpha1.VolumeReplica) []drivers
 	return slices.CompactFunc(replicas, func(a, b drivers.Replica) bool { return a.Node == b.Node })
 }
 
-// attachedTo is in the order of the nodes' names.
-func (n *interned) attachedTo(published []string) []string {
+// nodes are in the order of their names.
+func (n *interned) nodes(published []string) []string {
 	if len(published) == 0 {
 		return nil
 	}

@@ -194,7 +194,7 @@ func TestSeveralTopologiesAreLoggedOnce(t *testing.T) {
 	r := v.run(t)
 	eventually(t, "HasSynced is true", r.HasSynced)
 	for range 3 {
-		v.api.write(newTopologyOf("second", volumeA, replicas(storagev1alpha1.ReplicaInSync, "node-b")...))
+		v.api.Write(newTopologyOf("second", volumeA, replicas(storagev1alpha1.ReplicaInSync, "node-b")...))
 	}
 	v.Place(t, v.Volume(1), "node-a")
 	eventually(t, "what came after is seen", func() bool { return r.knows(v.Volume(1)) })

@@ -153,10 +153,10 @@ var attemptTests = map[string]struct {
 		locations: map[string]drivers.Location{"handle-of-data": inSync("a1"), "handle-of-log": inSync("c1")},
 		want:      outcome{Nodes: []string{"a1", "c1"}, Allowed: everyNode, Scores: []int64{75, 37, 18, 18, 25, 12}},
 	},
-	"a degraded data node is tried and worth half, one that is down is not tried": {
+	"a degraded data node is tried, one that is down is not, and draws nobody near": {
 		pod: podUsing("data"), objects: claimAndPV("data"), locations: map[string]drivers.Location{"handle-of-data": inSync("a1", "c1")},
 		states: map[string]drivers.StorageState{"a1": drivers.Degraded, "c1": drivers.StorageDown},
-		want:   outcome{Nodes: []string{"a1"}, Allowed: everyNode, Scores: []int64{50, 50, 25, 25, 25, 0}},
+		want:   outcome{Nodes: []string{"a1"}, Allowed: everyNode, Scores: []int64{100, 50, 25, 25, 100, 0}},
 	},
 }
 

@@ -9,10 +9,7 @@ import (
 	"roost.dev/roost/volumelocality"
 )
 
-const (
-	stateKey         fwk.StateKey = "roost.dev/" + Name
-	impairedStateKey fwk.StateKey = "roost.dev/" + Name + "/impaired"
-)
+const stateKey fwk.StateKey = "roost.dev/" + Name
 
 // cycleState is what PreFilter found out about a pod. It does not change afterwards.
 type cycleState struct {
@@ -26,16 +23,6 @@ type cycleState struct {
 
 // Clone returns the state itself: it does not change.
 func (s *cycleState) Clone() fwk.StateData {
-	return s
-}
-
-// impairedState is what PreScore found out about the feasible nodes. It does not change afterwards.
-type impairedState struct {
-	impaired volumelocality.Impaired
-}
-
-// Clone returns the state itself: it does not change.
-func (s *impairedState) Clone() fwk.StateData {
 	return s
 }
 

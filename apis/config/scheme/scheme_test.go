@@ -61,14 +61,14 @@ func decode(t *testing.T, text string) (*schedconfig.KubeSchedulerConfiguration,
 	return cfg, nil
 }
 
-// volumeLocalityArgs gives the arguments that the plugin's New receives.
-func volumeLocalityArgs(cfg *schedconfig.KubeSchedulerConfiguration) (runtime.Object, error) {
+// argsOf gives the arguments that the plugin's New receives.
+func argsOf(cfg *schedconfig.KubeSchedulerConfiguration, plugin string) (runtime.Object, error) {
 	for _, pc := range cfg.Profiles[0].PluginConfig {
-		if pc.Name == "VolumeLocality" {
+		if pc.Name == plugin {
 			return pc.Args, nil
 		}
 	}
-	return nil, fmt.Errorf("no pluginConfig for VolumeLocality")
+	return nil, fmt.Errorf("no pluginConfig for %s", plugin)
 }
 
 func TestConfigurationGivesTypedArgs(t *testing.T) {
@@ -114,7 +114,7 @@ func TestConfigurationGivesTypedArgs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := volumeLocalityArgs(cfg)
+			got, err := argsOf(cfg, "VolumeLocality")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -127,18 +127,56 @@ func TestConfigurationGivesTypedArgs(t *testing.T) {
 	}
 }
 
+// storageHealthConfig is a configuration whose profile gives StorageHealth these arguments, written as YAML in flow style.
+func storageHealthConfig(fields string) string {
+	return strings.ReplaceAll(pluginConfig(fields), "VolumeLocality", "StorageHealth")
+}
+
+func TestConfigurationGivesStorageHealthArgs(t *testing.T) {
+	defaults := &config.StorageHealthArgs{RequireRegistration: true, DegradedPenalty: 50, StorageDownPenalty: 75, SuspectPenalty: 50}
+	tests := map[string]struct {
+		text string
+		want *config.StorageHealthArgs
+	}{
+		"no pluginConfig: the defaults":  {text: strings.ReplaceAll(header, "VolumeLocality", "StorageHealth"), want: defaults},
+		"empty arguments: the defaults":  {text: storageHealthConfig("{}"), want: defaults},
+		"every field set, to no penalty": {text: storageHealthConfig("{requireRegistration: false, degradedPenalty: 0, storageDownPenalty: 0, suspectPenalty: 0}"), want: &config.StorageHealthArgs{}},
+		"every field set": {
+			text: storageHealthConfig("{requireRegistration: true, degradedPenalty: 1, storageDownPenalty: 2, suspectPenalty: 3}"),
+			want: &config.StorageHealthArgs{RequireRegistration: true, DegradedPenalty: 1, StorageDownPenalty: 2, SuspectPenalty: 3},
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := decode(t, tc.text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := argsOf(cfg, "StorageHealth")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(runtime.Object(tc.want), got); diff != "" {
+				t.Errorf("arguments (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestConfigurationRefusesBadArgs(t *testing.T) {
 	tests := map[string]struct {
 		text string
 		want []string
 	}{
-		"an unknown field":            {text: pluginConfig("{defaultPolcy: Required}"), want: []string{"strict decoding error", `unknown field "defaultPolcy"`}},
-		"an unknown field of a tier":  {text: pluginConfig("{topology: [{key: example.com/row}]}"), want: []string{"strict decoding error", `unknown field "topology[0].key"`}},
-		"a field in the wrong case":   {text: pluginConfig("{DefaultPolicy: Required}"), want: []string{"strict decoding error", `unknown field "DefaultPolicy"`}},
-		"a word where a bool belongs": {text: pluginConfig("{dataNodesFirst: first}"), want: []string{"cannot unmarshal string", "dataNodesFirst of type bool"}},
-		"a word where a list belongs": {text: pluginConfig("{topology: rack}"), want: []string{"cannot unmarshal string", "topology of type []v1.TopologyTier"}},
-		"a fraction as a weight":      {text: pluginConfig("{topology: [{label: example.com/row, weight: 0.5}]}"), want: []string{"cannot unmarshal number 0.5", "weight of type int32"}},
-		"the kind of another plugin":  {text: pluginConfig("{apiVersion: kubescheduler.config.k8s.io/v1, kind: VolumeBindingArgs}"), want: []string{"VolumeBindingArgs"}},
+		"an unknown field":                  {text: pluginConfig("{defaultPolcy: Required}"), want: []string{"strict decoding error", `unknown field "defaultPolcy"`}},
+		"an unknown field of a tier":        {text: pluginConfig("{topology: [{key: example.com/row}]}"), want: []string{"strict decoding error", `unknown field "topology[0].key"`}},
+		"a field in the wrong case":         {text: pluginConfig("{DefaultPolicy: Required}"), want: []string{"strict decoding error", `unknown field "DefaultPolicy"`}},
+		"a word where a bool belongs":       {text: pluginConfig("{dataNodesFirst: first}"), want: []string{"cannot unmarshal string", "dataNodesFirst of type bool"}},
+		"a word where a list belongs":       {text: pluginConfig("{topology: rack}"), want: []string{"cannot unmarshal string", "topology of type []v1.TopologyTier"}},
+		"a fraction as a weight":            {text: pluginConfig("{topology: [{label: example.com/row, weight: 0.5}]}"), want: []string{"cannot unmarshal number 0.5", "weight of type int32"}},
+		"an unknown field of StorageHealth": {text: storageHealthConfig("{offlinePenalty: 100}"), want: []string{"strict decoding error", `unknown field "offlinePenalty"`}},
+		"a word as a penalty":               {text: storageHealthConfig("{degradedPenalty: all}"), want: []string{"cannot unmarshal string", "degradedPenalty of type int32"}},
+		"the kind of another plugin":        {text: pluginConfig("{apiVersion: kubescheduler.config.k8s.io/v1, kind: VolumeBindingArgs}"), want: []string{"VolumeBindingArgs"}},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -160,6 +198,7 @@ func TestConfigurationRoundTrip(t *testing.T) {
 	tests := map[string]string{
 		"defaults":          header,
 		"an empty topology": pluginConfig("{topology: []}"),
+		"no penalties":      storageHealthConfig("{requireRegistration: false, degradedPenalty: 0, storageDownPenalty: 0, suspectPenalty: 0}"),
 		"every field set":   pluginConfig("{defaultPolicy: Ignored, topology: [{label: example.com/row, weight: 0}], volumeWeighting: Capacity, dataNodesFirst: false}"),
 	}
 	for name, text := range tests {

@@ -30,3 +30,19 @@ func SetDefaults_VolumeLocalityArgs(obj *VolumeLocalityArgs) {
 		obj.DataNodesFirst = ptr.To(true)
 	}
 }
+
+// SetDefaults_StorageHealthArgs sets each field that was left out. A penalty of 0 was not left out and stays 0.
+func SetDefaults_StorageHealthArgs(obj *StorageHealthArgs) {
+	if obj.RequireRegistration == nil {
+		obj.RequireRegistration = ptr.To(true)
+	}
+	if obj.DegradedPenalty == nil {
+		obj.DegradedPenalty = ptr.To[int32](50)
+	}
+	if obj.StorageDownPenalty == nil {
+		obj.StorageDownPenalty = ptr.To[int32](75)
+	}
+	if obj.SuspectPenalty == nil {
+		obj.SuspectPenalty = ptr.To[int32](50)
+	}
+}

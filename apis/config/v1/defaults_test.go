@@ -62,6 +62,39 @@ func TestSetDefaultsVolumeLocalityArgs(t *testing.T) {
 	}
 }
 
+func TestSetDefaultsStorageHealthArgs(t *testing.T) {
+	tests := map[string]struct {
+		in   StorageHealthArgs
+		want StorageHealthArgs
+	}{
+		"nothing written: every field gets its default": {
+			want: StorageHealthArgs{
+				RequireRegistration: ptr.To(true),
+				DegradedPenalty:     ptr.To[int32](50), StorageDownPenalty: ptr.To[int32](75), SuspectPenalty: ptr.To[int32](50),
+			},
+		},
+		"everything written, also as nothing: no field changes": {
+			in: StorageHealthArgs{
+				RequireRegistration: ptr.To(false),
+				DegradedPenalty:     ptr.To[int32](0), StorageDownPenalty: ptr.To[int32](0), SuspectPenalty: ptr.To[int32](0),
+			},
+			want: StorageHealthArgs{
+				RequireRegistration: ptr.To(false),
+				DegradedPenalty:     ptr.To[int32](0), StorageDownPenalty: ptr.To[int32](0), SuspectPenalty: ptr.To[int32](0),
+			},
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := tc.in
+			SetDefaults_StorageHealthArgs(&got)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("defaulted arguments (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // Two profiles are defaulted apart. Were the defaults shared memory, a change to one would reach the other.
 func TestDefaultsAreNotShared(t *testing.T) {
 	var first, second VolumeLocalityArgs

@@ -68,3 +68,28 @@ type TopologyTier struct {
 	// replica. A node with the replica itself scores 100. Default: 0, which only the last tier can have.
 	Weight int32 `json:"weight"`
 }
+
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+
+// StorageHealthArgs are the arguments of the plugin StorageHealth.
+//
+// A node has 100 points. It loses what its worst storage costs, of the storage systems that the pod has volumes of.
+type StorageHealthArgs struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// requireRegistration keeps pods off nodes whose CSINode does not list the CSI driver of their volumes. It does not
+	// concern drivers that have no CSIDriver object. Default: true.
+	RequireRegistration *bool `json:"requireRegistration,omitempty"`
+
+	// degradedPenalty is what a node loses, 0 to 100, where the storage is Degraded: it serves, with less redundancy or
+	// speed than it should. Default: 50.
+	DegradedPenalty *int32 `json:"degradedPenalty,omitempty"`
+
+	// storageDownPenalty is what a node loses, 0 to 100, where the storage is StorageDown: it serves from other nodes
+	// only. Default: 75.
+	StorageDownPenalty *int32 `json:"storageDownPenalty,omitempty"`
+
+	// suspectPenalty is what a node loses, 0 to 100, where its StorageNode is Suspect: the storage was bad a moment ago,
+	// for too short a time to act on. Default: 50.
+	SuspectPenalty *int32 `json:"suspectPenalty,omitempty"`
+}

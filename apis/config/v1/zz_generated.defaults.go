@@ -16,8 +16,13 @@ import (
 // Public to allow building arbitrary schemes.
 // All generated defaulters are covering - they call all nested defaulters.
 func RegisterDefaults(scheme *runtime.Scheme) error {
+	scheme.AddTypeDefaultingFunc(&StorageHealthArgs{}, func(obj interface{}) { SetObjectDefaults_StorageHealthArgs(obj.(*StorageHealthArgs)) })
 	scheme.AddTypeDefaultingFunc(&VolumeLocalityArgs{}, func(obj interface{}) { SetObjectDefaults_VolumeLocalityArgs(obj.(*VolumeLocalityArgs)) })
 	return nil
+}
+
+func SetObjectDefaults_StorageHealthArgs(in *StorageHealthArgs) {
+	SetDefaults_StorageHealthArgs(in)
 }
 
 func SetObjectDefaults_VolumeLocalityArgs(in *VolumeLocalityArgs) {

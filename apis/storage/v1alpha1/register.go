@@ -23,6 +23,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&VolumeTopology{}, &VolumeTopologyList{},
 		&StorageReport{}, &StorageReportList{},
+		&StorageNode{}, &StorageNodeList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

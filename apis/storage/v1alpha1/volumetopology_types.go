@@ -67,6 +67,17 @@ type VolumeTopologyStatus struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
 	AttachedNodes []string `json:"attachedNodes,omitempty"`
+
+	// fencedNodes are the names of the Node objects that can no longer write to the volume, whatever runs on them: the
+	// storage system refuses their writes until it takes them off this list. Roost removes a pod from a node that does not
+	// answer only where the pod's volumes are fenced from it, so never list a node because it is silent, or because time
+	// has passed.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	FencedNodes []string `json:"fencedNodes,omitempty"`
 }
 
 // VolumeTopology says where the replicas of one volume are.

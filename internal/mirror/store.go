@@ -1,7 +1,7 @@
 // Copyright The Roost Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package published
+package mirror
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 
 // store is what a reflector fills, for one run of a mirror.
 type store[O client.Object] struct {
-	mirror    *mirror[O]
+	mirror    *Mirror[O]
 	logger    klog.Logger
 	notServed bool
 }
@@ -24,9 +24,9 @@ var _ cache.ReflectorStore = (*store[client.Object])(nil)
 func (s *store[O]) Add(added any) error {
 	object, ok := added.(O)
 	if !ok {
-		return fmt.Errorf("%s is a %T", s.mirror.kind, added)
+		return fmt.Errorf("%s is a %T", s.mirror.Kind, added)
 	}
-	s.mirror.put(s.logger, object)
+	s.mirror.Put(s.logger, object)
 	return nil
 }
 
@@ -39,16 +39,16 @@ func (s *store[O]) Update(updated any) error {
 func (s *store[O]) Delete(last any) error {
 	object, ok := last.(O)
 	if !ok {
-		return fmt.Errorf("%s is a %T", s.mirror.kind, last)
+		return fmt.Errorf("%s is a %T", s.mirror.Kind, last)
 	}
-	s.mirror.remove(object.GetName())
+	s.mirror.Remove(object.GetName())
 	return nil
 }
 
 // Replace implements cache.ReflectorStore.
 func (s *store[O]) Replace(listed []any, _ string) error {
 	gone := map[string]struct{}{}
-	for _, name := range s.mirror.names() {
+	for _, name := range s.mirror.Names() {
 		gone[name] = struct{}{}
 	}
 	for _, object := range listed {
@@ -58,11 +58,11 @@ func (s *store[O]) Replace(listed []any, _ string) error {
 		delete(gone, object.(O).GetName())
 	}
 	for name := range gone {
-		s.mirror.remove(name)
+		s.mirror.Remove(name)
 	}
 	if s.notServed {
 		s.notServed = false
-		s.logger.Info("Published objects are served now")
+		s.logger.Info("Objects are served now")
 	}
 	s.mirror.synced.Store(true)
 	return nil
@@ -75,12 +75,12 @@ func (s *store[O]) Resync() error {
 
 // forget makes the memory what it is where the kind is not served: empty, and in step.
 func (s *store[O]) forget() {
-	for _, name := range s.mirror.names() {
-		s.mirror.remove(name)
+	for _, name := range s.mirror.Names() {
+		s.mirror.Remove(name)
 	}
 	if !s.notServed {
 		s.notServed = true
-		s.logger.Info("Published objects are not served; looking for them", "every", pollInterval)
+		s.logger.Info("Objects are not served; looking for them", "every", PollInterval)
 	}
 	s.mirror.synced.Store(true)
 }
