@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,38 +43,39 @@ func (s *Sandbox) installCRDs(dirs ...string) error {
 		}
 		files = append(files, found...)
 	}
-	if _, err := envtest.InstallCRDs(s.Config, envtest.CRDInstallOptions{
-		Paths: files, Scheme: s.Client.Scheme(), MaxTime: time.Minute, PollInterval: 50 * time.Millisecond,
-	}); err != nil {
-		return fmt.Errorf("installing the definitions in %s: %w", strings.Join(dirs, " and "), err)
+	return s.install(envtest.CRDInstallOptions{Paths: files}, strings.Join(dirs, " and "))
+}
+
+// install installs definitions that come from somewhere and waits until they are served.
+func (s *Sandbox) install(options envtest.CRDInstallOptions, from string) error {
+	options.Scheme, options.MaxTime, options.PollInterval = s.Client.Scheme(), time.Minute, 50*time.Millisecond
+	if _, err := envtest.InstallCRDs(s.Config, options); err != nil {
+		return fmt.Errorf("installing the definitions of %s: %w", from, err)
 	}
 	return nil
 }
 
-// apply writes every object of a YAML file. It is false where there is no such file.
-func (s *Sandbox) apply(ctx context.Context, path string) (bool, error) {
+// apply writes every object of a YAML file.
+func (s *Sandbox) apply(ctx context.Context, path string) error {
 	content, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
 	if err != nil {
-		return false, fmt.Errorf("reading manifest: %w", err)
+		return fmt.Errorf("reading manifest: %w", err)
 	}
 	decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(content), 4096)
 	for {
 		object := &unstructured.Unstructured{}
 		err := decoder.Decode(&object.Object)
 		if errors.Is(err, io.EOF) {
-			return true, nil
+			return nil
 		}
 		if err != nil {
-			return false, fmt.Errorf("reading manifest %s: %w", path, err)
+			return fmt.Errorf("reading manifest %s: %w", path, err)
 		}
 		if len(object.Object) == 0 {
 			continue
 		}
 		if err := s.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), fieldOwner, client.ForceOwnership); err != nil {
-			return false, fmt.Errorf("applying %s %s of %s: %w", object.GetKind(), object.GetName(), path, err)
+			return fmt.Errorf("applying %s %s of %s: %w", object.GetKind(), object.GetName(), path, err)
 		}
 	}
 }

@@ -23,8 +23,10 @@ const (
 	// LabelStorage says on a node that simstorage keeps replicas there.
 	LabelStorage = "sim.roost.dev/storage"
 
-	annotationKwok         = "kwok.x-k8s.io/node"
 	annotationAttachDetach = "volumes.kubernetes.io/controller-managed-attach-detach"
+	// annotationKwok, with the value fake, is on every node whose kubelet kwok plays. simstorage plays the rest of that
+	// kubelet only there; kwok itself goes by LabelKubelet.
+	annotationKwok = "kwok.x-k8s.io/node"
 
 	// nodesReady is how long the nodes may take to be Ready; 300 take 10 seconds on two cores.
 	nodesReady = 5 * time.Minute
@@ -62,8 +64,9 @@ func (n Nodes) node(index int, ready bool) *corev1.Node {
 				corev1.LabelOSStable:       "linux",
 				"type":                     "kwok",
 				LabelStorage:               "true",
+				LabelKubelet:               kubeletAlive,
 			},
-			Annotations: map[string]string{annotationKwok: "fake", annotationAttachDetach: "true"},
+			Annotations: map[string]string{annotationAttachDetach: "true", annotationKwok: "fake"},
 		},
 		Status: corev1.NodeStatus{Capacity: capacity, Allocatable: capacity},
 	}
@@ -78,12 +81,17 @@ func (n Nodes) csiNode(node *corev1.Node) *storagev1.CSINode {
 	owner := metav1.OwnerReference{APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID}
 	return &storagev1.CSINode{
 		ObjectMeta: metav1.ObjectMeta{Name: node.Name, OwnerReferences: []metav1.OwnerReference{owner}},
-		Spec: storagev1.CSINodeSpec{Drivers: []storagev1.CSINodeDriver{{
-			Name:         Provisioner,
-			NodeID:       node.Name,
-			TopologyKeys: []string{corev1.LabelHostname},
-			Allocatable:  &storagev1.VolumeNodeResources{Count: ptr.To(n.Volumes)},
-		}}},
+		Spec:       storagev1.CSINodeSpec{Drivers: []storagev1.CSINodeDriver{n.csiDriver(node.Name)}},
+	}
+}
+
+// csiDriver is the registration of simstorage's driver on a node.
+func (n Nodes) csiDriver(node string) storagev1.CSINodeDriver {
+	return storagev1.CSINodeDriver{
+		Name:         Provisioner,
+		NodeID:       node,
+		TopologyKeys: []string{corev1.LabelHostname},
+		Allocatable:  &storagev1.VolumeNodeResources{Count: ptr.To(n.Volumes)},
 	}
 }
 

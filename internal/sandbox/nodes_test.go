@@ -66,6 +66,7 @@ func TestNode(t *testing.T) {
 		"topology.kubernetes.io/region": "region-1",
 		"type":                          "kwok",
 		"sim.roost.dev/storage":         "true",
+		"sim.roost.dev/kubelet":         "alive",
 	}
 	if diff := cmp.Diff(wantLabels, node.Labels); diff != "" {
 		t.Errorf("labels (-want +got):\n%s", diff)

@@ -35,6 +35,8 @@ const (
 	// Sidecars are csi-provisioner, csi-attacher and csi-snapshotter in front of simstorage, and the snapshot-controller
 	// with its CustomResourceDefinitions.
 	Sidecars Component = "sidecars"
+	// RoostManager is our controller manager. StartManager can start it later.
+	RoostManager Component = "roost-manager"
 	// RoostCRDs are Roost's own CustomResourceDefinitions. InstallRoostCRDs can install them later.
 	RoostCRDs Component = "roost-crds"
 )
@@ -55,6 +57,8 @@ type Options struct {
 	// SchedulerConfig is the KubeSchedulerConfiguration of our scheduler, in YAML. By default it is the shipped one. The
 	// sandbox puts its own kubeconfig in and switches leader election off.
 	SchedulerConfig string
+	// ManagerConfig is the ControllerManagerConfiguration of our controller manager, as in ManagerOptions.
+	ManagerConfig string
 	// Begin is called before each step of the start, and Progress after it, from the goroutine that called Start.
 	Begin    func(step string)
 	Progress func(Step)
@@ -135,6 +139,7 @@ func (o Options) checkPrograms() error {
 		ControllerManager: {"k8s/kube-controller-manager"},
 		StockScheduler:    {"k8s/kube-scheduler"},
 		RoostScheduler:    {"kube-scheduler"},
+		RoostManager:      {"controller-manager"},
 		Kwok:              {"k8s/kwok"},
 		Storage:           {"simstorage"},
 		Sidecars:          {"k8s/csi-provisioner", "k8s/csi-attacher", "k8s/csi-snapshotter", "k8s/snapshot-controller"},

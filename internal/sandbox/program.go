@@ -129,6 +129,13 @@ func (p *program) stop() {
 	}
 }
 
+// kill ends the process as a crash would, and waits until it is gone.
+func (p *program) kill() {
+	p.stopping.Store(true)
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
 // logTail is the end of a log, ready to stand in an error message.
 func logTail(path string) string {
 	content, err := os.ReadFile(path)

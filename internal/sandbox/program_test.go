@@ -109,6 +109,32 @@ func TestProgramThatIsStoppedIsGoneAndNotReported(t *testing.T) {
 	}
 }
 
+func TestManagerThatIsKilledIsGoneAndNoFailure(t *testing.T) {
+	s := &Sandbox{dir: testDirectory(t), programs: map[string]*program{}, failed: make(chan struct{})}
+	start := func() *Manager {
+		p, err := s.launch(t.Context(), shell("manager", "trap '' TERM; exec sleep 600"), func() bool { return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &Manager{box: s, program: p}
+	}
+	first := start()
+	first.Kill()
+	if err := syscall.Kill(-first.program.cmd.Process.Pid, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("its process group is still there: %v", err)
+	}
+	second := start()
+	first.Kill()
+	first.Stop()
+	if s.program("manager") != second.program {
+		t.Error("ending the first manager again ended the second, which has its name")
+	}
+	second.Kill()
+	if err := s.Err(); err != nil {
+		t.Errorf("Err() = %v after a kill, want nil", err)
+	}
+}
+
 func TestProgramDoesNotGetTheUsersEnvironment(t *testing.T) {
 	t.Setenv("KUBECONFIG", "/of/another/cluster")
 	dir := testDirectory(t)

@@ -21,6 +21,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	schedulingv1alpha1 "sigs.k8s.io/scheduler-plugins/apis/scheduling/v1alpha1"
 
 	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
 	"roost.dev/roost/test/simstorage/admin"
@@ -40,15 +41,19 @@ type Sandbox struct {
 	Config *rest.Config
 	// Kubeconfig is the path of the administrator's kubeconfig.
 	Kubeconfig string
-	// Client connects as an administrator and knows the kinds of Kubernetes, of Roost and of CSI snapshots.
+	// Client connects as an administrator and knows the kinds of Kubernetes, of Roost, of CSI snapshots and of pod groups.
 	Client client.WithWatch
 	// Sim administers simstorage and makes its faults. It is nil without Storage.
 	Sim *admin.Client
+	// Manager is our controller manager as the start started it. It is nil without RoostManager.
+	Manager *Manager
 
 	opts         Options
 	dir          directory
 	watchdog     *watchdog
 	controlPlane *controlPlane
+	// kwokAddress is where kwok tells which nodes it simulates.
+	kwokAddress string
 
 	stop     sync.Once
 	mu       sync.Mutex
@@ -137,6 +142,11 @@ func (s *Sandbox) steps() []startStep {
 		{name: "scheduler: Roost", skip: !o.has(RoostScheduler), run: func(ctx context.Context) error {
 			return s.StartScheduler(ctx, o.SchedulerConfig)
 		}},
+		{name: "controller manager: Roost", skip: !o.has(RoostManager), run: func(ctx context.Context) error {
+			var err error
+			s.Manager, err = s.StartManager(ctx, ManagerOptions{Config: o.ManagerConfig})
+			return err
+		}},
 	}
 }
 
@@ -160,6 +170,7 @@ func newScheme() *runtime.Scheme {
 	utilruntime.Must(clientscheme.AddToScheme(scheme))
 	utilruntime.Must(storagev1alpha1.AddToScheme(scheme))
 	utilruntime.Must(snapshotv1.AddToScheme(scheme))
+	utilruntime.Must(schedulingv1alpha1.AddToScheme(scheme))
 	return scheme
 }
 
@@ -187,7 +198,7 @@ func (s *Sandbox) installDefinitions(ctx context.Context) error {
 	if err := s.installCRDs(crds...); err != nil {
 		return err
 	}
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: schedulerNamespace}}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: roostNamespace}}
 	for _, object := range append(s.storageObjects(), namespace) {
 		if err := s.Client.Create(ctx, object); err != nil {
 			return fmt.Errorf("creating %T %s: %w", object, object.GetName(), err)
@@ -216,17 +227,22 @@ func (s *Sandbox) start(ctx context.Context, spec programSpec) error {
 // startAndWait starts a program of BinDir and waits until it is ready. One that dies before is an error of the start alone;
 // one that dies after makes the sandbox fail.
 func (s *Sandbox) startAndWait(ctx context.Context, spec programSpec, ready func() bool) error {
+	_, err := s.launch(ctx, spec, ready)
+	return err
+}
+
+func (s *Sandbox) launch(ctx context.Context, spec programSpec, ready func() bool) (*program, error) {
 	spec.path = s.opts.program(spec.path)
 	p, err := s.add(spec)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := p.waitUntil(ctx, readyTimeout, ready); err != nil {
-		s.end(spec.name)
-		return err
+		s.end(p)
+		return nil, err
 	}
 	p.reportDeath(s.fail)
-	return nil
+	return p, nil
 }
 
 // add starts a program, so that Stop knows of it from then on.
@@ -247,15 +263,28 @@ func (s *Sandbox) add(spec programSpec) (*program, error) {
 	return p, nil
 }
 
-// end stops a program, where it runs.
-func (s *Sandbox) end(name string) {
-	s.mu.Lock()
-	p := s.programs[name]
-	delete(s.programs, name)
-	s.mu.Unlock()
+// end stops a program, unless it is nil.
+func (s *Sandbox) end(p *program) {
 	if p != nil {
+		s.forget(p)
 		p.stop()
 	}
+}
+
+// forget makes room for another program with the same name.
+func (s *Sandbox) forget(p *program) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.programs[p.name] == p {
+		delete(s.programs, p.name)
+	}
+}
+
+// program is the one with that name that was started last and has not been stopped, or nil.
+func (s *Sandbox) program(name string) *program {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.programs[name]
 }
 
 // fail notes the first program that died.

@@ -9,14 +9,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/yaml"
 )
 
 const (
@@ -25,9 +22,10 @@ const (
 	// StockSchedulerName is the scheduler of Kubernetes.
 	StockSchedulerName = "default-scheduler"
 
-	schedulerNamespace = "roost-system"
-	schedulerProgram   = "roost-scheduler"
-	stockProgram       = "kube-scheduler"
+	// roostNamespace is where Roost runs.
+	roostNamespace   = "roost-system"
+	schedulerProgram = "roost-scheduler"
+	stockProgram     = "kube-scheduler"
 
 	// readyTimeout is how long a program may take until it says that it is ready.
 	readyTimeout = time.Minute
@@ -38,72 +36,45 @@ const (
 // StartScheduler starts our scheduler with a KubeSchedulerConfiguration in YAML, or the shipped one where config is empty,
 // and waits until it is ready. Its identity is the service account of the shipped manifests with the role that they give.
 func (s *Sandbox) StartScheduler(ctx context.Context, config string) error {
-	kubeconfig, err := s.schedulerKubeconfig(ctx)
+	kubeconfig, err := s.serviceAccount(ctx, "scheduler", schedulerProgram, schedulerProgram)
 	if err != nil {
 		return err
 	}
-	if config == "" {
-		shipped, err := os.ReadFile(filepath.Join(s.opts.ManifestsDir, "components", "scheduler", "scheduler-config.yaml"))
-		if err != nil {
-			return fmt.Errorf("reading the shipped configuration of the scheduler: %w", err)
-		}
-		config = string(shipped)
-	}
-	local, err := localConfig([]byte(config), kubeconfig)
+	content, err := s.configOr(config, "scheduler", "scheduler-config.yaml")
 	if err != nil {
 		return err
 	}
-	path := s.dir.path("roost-scheduler.yaml")
-	if err := os.WriteFile(path, local, 0o600); err != nil {
-		return fmt.Errorf("writing the configuration of the scheduler: %w", err)
+	path, err := s.writeLocalConfig(schedulerProgram, content, schedulerSettings(kubeconfig))
+	if err != nil {
+		return err
 	}
 	return s.startServing(ctx, "readyz", programSpec{name: schedulerProgram, path: "kube-scheduler", args: []string{"--config=" + path}})
 }
 
+func schedulerSettings(kubeconfig string) []setting {
+	return []setting{
+		{value: kubeconfig, path: []string{"clientConnection", "kubeconfig"}},
+		{value: false, path: []string{"leaderElection", "leaderElect"}},
+	}
+}
+
 // StopScheduler stops our scheduler, where it runs.
-func (s *Sandbox) StopScheduler() { s.end(schedulerProgram) }
+func (s *Sandbox) StopScheduler() { s.end(s.program(schedulerProgram)) }
 
 // SchedulerLog is the path of our scheduler's log. A scheduler that is started again appends to it.
 func (s *Sandbox) SchedulerLog() string { return s.LogPath(schedulerProgram) }
 
-// schedulerKubeconfig is for the service account of the shipped manifests, where there are any.
-func (s *Sandbox) schedulerKubeconfig(ctx context.Context) (string, error) {
-	shipped, err := s.apply(ctx, filepath.Join(s.opts.ManifestsDir, "components", "scheduler", "rbac.yaml"))
-	if err != nil {
+// serviceAccount applies the role of one of our components and returns the path of a kubeconfig, written to the file with
+// the given name, for the component's service account.
+func (s *Sandbox) serviceAccount(ctx context.Context, component, account, file string) (string, error) {
+	if err := s.apply(ctx, filepath.Join(s.opts.ManifestsDir, "components", component, "rbac.yaml")); err != nil {
 		return "", err
 	}
-	if !shipped {
-		return s.Kubeconfig, nil
-	}
-	_, path, err := s.addUser(schedulerProgram, envtest.User{
-		Name:   "system:serviceaccount:" + schedulerNamespace + ":roost-scheduler",
-		Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + schedulerNamespace},
+	_, path, err := s.addUser(file, envtest.User{
+		Name:   "system:serviceaccount:" + roostNamespace + ":" + account,
+		Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + roostNamespace},
 	})
 	return path, err
-}
-
-// localConfig makes a scheduler's configuration fit for the sandbox: with a kubeconfig, and without leader election.
-func localConfig(config []byte, kubeconfig string) ([]byte, error) {
-	object := map[string]any{}
-	if err := yaml.Unmarshal(config, &object); err != nil {
-		return nil, fmt.Errorf("reading the scheduler's configuration: %w", err)
-	}
-	for _, set := range []struct {
-		value any
-		path  []string
-	}{
-		{value: kubeconfig, path: []string{"clientConnection", "kubeconfig"}},
-		{value: false, path: []string{"leaderElection", "leaderElect"}},
-	} {
-		if err := unstructured.SetNestedField(object, set.value, set.path...); err != nil {
-			return nil, fmt.Errorf("changing the scheduler's configuration: %w", err)
-		}
-	}
-	local, err := yaml.Marshal(object)
-	if err != nil {
-		return nil, fmt.Errorf("writing the scheduler's configuration: %w", err)
-	}
-	return local, nil
 }
 
 func (s *Sandbox) startStockScheduler(ctx context.Context) error {
@@ -114,13 +85,21 @@ func (s *Sandbox) startStockScheduler(ctx context.Context) error {
 }
 
 func (s *Sandbox) startControllerManager(ctx context.Context) error {
-	return s.startServing(ctx, "healthz", programSpec{name: "kube-controller-manager", path: "k8s/kube-controller-manager", args: []string{
+	return s.startServing(ctx, "healthz", programSpec{
+		name: "kube-controller-manager", path: "k8s/kube-controller-manager", args: s.controllerManagerFlags(),
+	})
+}
+
+// controllerManagerFlags leave node monitoring, eviction and attach-detach as Kubernetes has them: what we measure here is
+// compared with a stock cluster.
+func (s *Sandbox) controllerManagerFlags() []string {
+	return []string{
 		"--kubeconfig=" + s.Kubeconfig,
 		"--leader-elect=false",
 		"--service-account-private-key-file=" + s.dir.path("certs", "sa-signer.key"),
 		// The default of 20 a second is for a cluster with many other clients.
 		"--kube-api-qps=200", "--kube-api-burst=400",
-	}})
+	}
 }
 
 // startServing starts a program of Kubernetes on a free port and waits until its health endpoint says that it is ready.

@@ -4,7 +4,8 @@
 // Command simstorage is a small storage system for tests and demos: a CSI driver whose volumes have replicas on the
 // cluster's nodes, capacity, topology, snapshots, clones, and faults that one can inject. It holds no data.
 //
-// Its inputs are the API server's nodes, the CSI sidecars' calls on a unix socket and an admin API on the loopback
-// interface; its outputs are the answers, and VolumeTopology and StorageReport objects. Everything is in memory: a
+// Its inputs are the API server's nodes and pods, the CSI sidecars' calls on a unix socket and an admin API on the
+// loopback interface; its outputs are the answers, VolumeTopology and StorageReport objects, and the volumes in use in the
+// status of nodes, which is the kubelets' part. Everything is in memory: a
 // restart forgets all volumes. It must never serve data that anybody wants to keep.
 package main

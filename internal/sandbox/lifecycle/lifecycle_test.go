@@ -33,7 +33,7 @@ func small(dir string) sandbox.Options {
 		ManifestsDir: manifests(),
 		Dir:          dir,
 		Nodes:        sandbox.Nodes{Count: 4, Zones: 2, Racks: 2},
-		Without:      sets.New(sandbox.Storage, sandbox.Sidecars, sandbox.RoostScheduler, sandbox.RoostCRDs, sandbox.StockScheduler),
+		Without:      sets.New(sandbox.Storage, sandbox.Sidecars, sandbox.RoostScheduler, sandbox.RoostManager, sandbox.RoostCRDs, sandbox.StockScheduler),
 	}
 }
 

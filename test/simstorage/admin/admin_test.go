@@ -144,6 +144,7 @@ func TestViolationIsReadable(t *testing.T) {
 	client, model, v, _ := serve(t)
 	ctx := t.Context()
 	for _, err := range []error{
+		client.SetFencing(ctx, cluster.FencingManual),
 		client.SetCutOff(ctx, "n1", true),
 		client.ForceDetach(ctx, v.Handle, "n1"),
 		model.AttachVolume(cluster.Attach{Handle: v.Handle, Node: "n2", Sharing: cluster.SingleNode}),
@@ -161,6 +162,32 @@ func TestViolationIsReadable(t *testing.T) {
 	}
 }
 
+func TestFencing(t *testing.T) {
+	client, model, v, _ := serve(t)
+	ctx := t.Context()
+	wantFenced := func(want []string) {
+		t.Helper()
+		if diff := cmp.Diff(want, must[cluster.Volume](t)(model.Volume(v.Handle)).Fenced); diff != "" {
+			t.Errorf("fenced (-want +got):\n%s", diff)
+		}
+	}
+	for _, step := range []struct {
+		do   func() error
+		want []string
+	}{
+		{func() error { return client.SetFencing(ctx, cluster.FencingManual) }, []string{}},
+		{func() error { return client.SetCutOff(ctx, "n1", true) }, []string{}},
+		{func() error { return client.SetFence(ctx, v.Handle, "n1", true) }, []string{"n1"}},
+		{func() error { return client.SetFence(ctx, v.Handle, "n1", false) }, []string{}},
+		{func() error { return client.SetFencing(ctx, cluster.FencingAutomatic) }, []string{"n1"}},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		wantFenced(step.want)
+	}
+}
+
 func TestErrorsSayWhatIsWrong(t *testing.T) {
 	client, _, v, _ := serve(t)
 	ctx := t.Context()
@@ -174,6 +201,8 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 		"a volume that does not exist":  {client.SetReplicaState(ctx, "vol-none", "n1", "Stale"), []string{"vol-none"}},
 		"a replica that is not there":   {client.LoseReplica(ctx, v.Handle, "n9"), []string{"n9"}},
 		"an attachment not there":       {client.ForceDetach(ctx, v.Handle, "n2"), []string{"n2", "not attached"}},
+		"a way of fencing not known":    {client.SetFencing(ctx, "Sometimes"), []string{"mode", `"Sometimes"`, "Automatic or Manual"}},
+		"a fence from a node not there": {client.SetFence(ctx, v.Handle, "n9", true), []string{`"n9"`}},
 		"a delay that goes back":        {client.SetAPI(ctx, false, -time.Second), []string{"delay", "-1s"}},
 		"a snapshot delay of that kind": {client.SetSnapshots(ctx, false, -time.Second), []string{"delay", "-1s"}},
 		"nobody listens":                {NewClient("127.0.0.1:1").SetPublisher(ctx, true), []string{"asking simstorage"}},

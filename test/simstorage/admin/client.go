@@ -83,6 +83,16 @@ func (c *Client) ForceDetach(ctx context.Context, handle, node string) error {
 	return c.remove(ctx, "volumes", handle, "attachments", node)
 }
 
+// SetFencing sets who fences volumes from nodes: the storage system by itself, or SetFence alone.
+func (c *Client) SetFencing(ctx context.Context, mode cluster.Fencing) error {
+	return c.put(ctx, fencing{Mode: mode}, "fencing")
+}
+
+// SetFence fences a volume from a node, or lets the node write to it again.
+func (c *Client) SetFence(ctx context.Context, handle, node string, fenced bool) error {
+	return c.put(ctx, fence{Fenced: fenced}, "volumes", handle, "fences", node)
+}
+
 // SetAPI sets whether the storage API is down, and how long each call to it takes.
 func (c *Client) SetAPI(ctx context.Context, down bool, delay time.Duration) error {
 	return c.put(ctx, APIFault{Down: down, Delay: metav1.Duration{Duration: delay}}, "faults", "api")

@@ -12,6 +12,8 @@
 //	PUT    /volumes/{handle}/replicas/{node}       {"state": "Rebuilding"}
 //	DELETE /volumes/{handle}/replicas/{node}
 //	DELETE /volumes/{handle}/attachments/{node}    a forced detach
+//	PUT    /volumes/{handle}/fences/{node}         {"fenced": true}
+//	PUT    /fencing                                {"mode": "Manual"}
 //	PUT    /faults/api                             {"down": false, "delay": "2s"}
 //	PUT    /faults/publisher                       {"silent": true}
 //	PUT    /faults/snapshots                       {"fail": false, "delay": "30s"}

@@ -87,6 +87,13 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("DELETE /volumes/{handle}/attachments/{node}", act(func(r *http.Request) error {
 		return s.cluster.ForceDetach(r.PathValue("handle"), r.PathValue("node"))
 	}))
+	mux.HandleFunc("PUT /fencing", change(func(_ *http.Request, body fencing) error { return s.cluster.SetFencing(body.Mode) }))
+	mux.HandleFunc("PUT /volumes/{handle}/fences/{node}", change(func(r *http.Request, body fence) error {
+		if body.Fenced {
+			return s.cluster.Fence(r.PathValue("handle"), r.PathValue("node"))
+		}
+		return s.cluster.Unfence(r.PathValue("handle"), r.PathValue("node"))
+	}))
 	mux.HandleFunc("PUT /faults/api", change(func(_ *http.Request, body APIFault) error {
 		return s.cluster.SetAPI(body.Down, body.Delay.Duration)
 	}))

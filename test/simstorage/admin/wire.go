@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
+	"roost.dev/roost/test/simstorage/cluster"
 )
 
 // Faults are what is wrong with the storage system as a whole.
@@ -44,6 +45,14 @@ type nodeCutOff struct {
 
 type replicaState struct {
 	State storagev1alpha1.ReplicaState `json:"state"`
+}
+
+type fencing struct {
+	Mode cluster.Fencing `json:"mode"`
+}
+
+type fence struct {
+	Fenced bool `json:"fenced"`
 }
 
 type failure struct {

@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	// A start with 300 nodes is 900 requests; the default of 5 a second would take three minutes.
-	requestsPerSecond = 200
-	requestBurst      = 400
+	// A start with 300 nodes is 900 requests, and a node with 500 volumes that is fenced 1000, which must not wait for each
+	// other; with the default of 5 a second they would for minutes.
+	requestsPerSecond = 500
+	requestBurst      = 1000
 )
 
 type clients struct {

@@ -18,6 +18,7 @@ import (
 	"roost.dev/roost/test/simstorage/admin"
 	"roost.dev/roost/test/simstorage/cluster"
 	"roost.dev/roost/test/simstorage/csiserver"
+	"roost.dev/roost/test/simstorage/kubelets"
 	"roost.dev/roost/test/simstorage/nodewatch"
 	"roost.dev/roost/test/simstorage/publish"
 )
@@ -25,6 +26,7 @@ import (
 // parts are what runs.
 type parts struct {
 	nodes     *nodewatch.Watcher
+	kubelets  *kubelets.Kubelets
 	csi       *csiserver.Server
 	admin     *admin.Server
 	publisher *publish.Publisher
@@ -73,6 +75,10 @@ func build(o *Options) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	nodesKubelets, err := kubelets.New(clients.kubernetes, model)
+	if err != nil {
+		return nil, err
+	}
 	publisher, err := publish.New(publish.Options{
 		Client: clients.roost, Cluster: model, Clock: realClock, Heartbeat: o.Heartbeat,
 	})
@@ -80,7 +86,10 @@ func build(o *Options) (*parts, error) {
 		return nil, err
 	}
 	driver := csiserver.New(csiserver.Options{Cluster: model, Clock: realClock, Ready: nodes.HasSynced})
-	return &parts{nodes: nodes, csi: driver, admin: admin.NewServer(model, driver.Calls), publisher: publisher}, nil
+	return &parts{
+		nodes: nodes, kubelets: nodesKubelets, csi: driver,
+		admin: admin.NewServer(model, driver.Calls), publisher: publisher,
+	}, nil
 }
 
 func (p *parts) run(ctx context.Context, csiListener, adminListener net.Listener) error {
@@ -94,6 +103,12 @@ func (p *parts) run(ctx context.Context, csiListener, adminListener net.Listener
 	group.Go(func() error {
 		if cache.WaitForCacheSync(ctx.Done(), p.nodes.HasSynced) {
 			p.publisher.Run(ctx)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		if cache.WaitForCacheSync(ctx.Done(), p.nodes.HasSynced) {
+			p.kubelets.Run(ctx)
 		}
 		return nil
 	})

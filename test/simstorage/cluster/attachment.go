@@ -7,8 +7,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
 )
 
 // MaxAttached is the most nodes a volume can be attached to; a VolumeTopology holds no more.
@@ -59,13 +57,12 @@ func (a attachment) excludes(b attachment) bool {
 func (c *Cluster) AttachVolume(a Attach) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	v, err := c.volume(a.Handle)
+	v, n, err := c.volumeAndNode(a.Handle, a.Node)
 	if err != nil {
 		return err
 	}
-	n, ok := c.nodes[a.Node]
-	if !ok {
-		return errorf(NotFound, "node %q does not exist", a.Node)
+	if v.fenced[a.Node] {
+		return errorf(Precondition, "volume %s is fenced from node %s until the node can be reached and the volume is neither attached to nor published on it", v.handle, a.Node)
 	}
 	wanted := attachment{sharing: a.Sharing, readOnly: a.ReadOnly}
 	if present, ok := v.attached[a.Node]; ok {
@@ -85,7 +82,8 @@ func (c *Cluster) AttachVolume(a Attach) error {
 }
 
 // DetachVolume detaches a volume from a node, or from all when node is empty. What is not attached is as good as
-// detached. A node that is cut off does not confirm, and nothing is detached from it.
+// detached. A node that is cut off does not confirm, and nothing is detached from it but what it is fenced from: that
+// need not be confirmed.
 func (c *Cluster) DetachVolume(handle, node string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,17 +99,18 @@ func (c *Cluster) DetachVolume(handle, node string) error {
 		if _, attached := v.attached[name]; !attached {
 			continue
 		}
-		if n, ok := c.nodes[name]; ok && n.cutOff {
+		if n, ok := c.nodes[name]; ok && n.cutOff && !v.fenced[name] {
 			return errorf(Unavailable, "node %s is cut off and does not confirm that it let go of volume %s", name, handle)
 		}
 		delete(v.attached, name)
 		c.notify(VolumeChanged, handle)
+		c.settleFences(v)
 	}
 	return nil
 }
 
 // ForceDetach ends an attachment without asking the node, as a careless operator would. Where the node is cut off it
-// may go on writing until it is reconnected.
+// may go on writing until it is reconnected, unless it is fenced.
 func (c *Cluster) ForceDetach(handle, node string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -124,10 +123,11 @@ func (c *Cluster) ForceDetach(handle, node string) error {
 		return errorf(NotFound, "volume %s is not attached to node %q", handle, node)
 	}
 	delete(v.attached, node)
-	if n, ok := c.nodes[node]; ok && n.cutOff {
+	if n, ok := c.nodes[node]; ok && n.cutOff && !v.fenced[node] {
 		v.unconfirmed[node] = ended
 	}
 	c.notify(VolumeChanged, handle)
+	c.settleFences(v)
 	return nil
 }
 
@@ -151,7 +151,7 @@ func (c *Cluster) attachable(v *volume, n *node, wanted attachment) error {
 	if v.class.Access == AccessReplicas && v.replicaOn(n.name) < 0 {
 		return errorf(Precondition, "volume %s can be attached to nodes with a replica only, and node %s has none", v.handle, n.name)
 	}
-	if n.cutOff || n.storage && n.state == storagev1alpha1.StorageOffline {
+	if n.unreachable() {
 		return errorf(Unavailable, "the storage of node %s cannot be reached", n.name)
 	}
 	if len(c.usableNodes(v)) == 0 {
@@ -180,8 +180,12 @@ func (c *Cluster) forgetUnconfirmed(node string) {
 	}
 }
 
-func (v *volume) attachedNodes() []string {
-	names := slices.AppendSeq([]string{}, maps.Keys(v.attached))
-	slices.Sort(names)
-	return names
+// forgetNode ends what a node that is gone had to do with volumes.
+func (c *Cluster) forgetNode(node string) {
+	c.forgetUnconfirmed(node)
+	for _, v := range c.volumes {
+		delete(v.published, node)
+	}
 }
+
+func (v *volume) attachedNodes() []string { return sortedKeys(v.attached) }

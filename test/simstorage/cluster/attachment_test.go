@@ -143,6 +143,7 @@ func TestCutOffNodeKeepsItsVolumes(t *testing.T) {
 	c, _ := testCluster(t)
 	handle := mustCreate(t, c, request("v", 2)).Handle
 	attach(t, c, handle, "a-1-x")
+	setFencing(t, c, FencingManual)
 	setCutOff(t, c, "a-1-x", true)
 	wantError(t, c.DetachVolume(handle, "a-1-x"), Unavailable, "a-1-x", "cut off")
 	wantError(t, c.AttachVolume(Attach{Handle: handle, Node: "b-1-x", Sharing: SingleNode}), Precondition, "a-1-x")
@@ -175,6 +176,7 @@ func TestViolations(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, _ := testCluster(t)
+			setFencing(t, c, FencingManual)
 			handle := mustCreate(t, c, request("v", 3)).Handle
 			attach(t, c, handle, "a-1-x")
 			tc.before(t, c)
@@ -204,6 +206,7 @@ func TestTheSameNodeIsNoViolation(t *testing.T) {
 	c, _ := testCluster(t)
 	handle := mustCreate(t, c, request("v", 3)).Handle
 	attach(t, c, handle, "a-1-x")
+	setFencing(t, c, FencingManual)
 	setCutOff(t, c, "a-1-x", true)
 	if err := c.ForceDetach(handle, "a-1-x"); err != nil {
 		t.Fatal(err)
@@ -233,6 +236,13 @@ func detach(t *testing.T, c *Cluster, handle, node string) {
 func setCutOff(t *testing.T, c *Cluster, node string, cutOff bool) {
 	t.Helper()
 	if err := c.SetCutOff(node, cutOff); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func setFencing(t *testing.T, c *Cluster, mode Fencing) {
+	t.Helper()
+	if err := c.SetFencing(mode); err != nil {
 		t.Fatal(err)
 	}
 }

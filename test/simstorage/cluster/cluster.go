@@ -51,11 +51,12 @@ type Cluster struct {
 	snapshots  map[string]*Snapshot
 	used       map[string]int64 // by node name, also for nodes that are gone
 	faults     Faults
+	fencing    Fencing
 	violations []Violation
 	listeners  []func(Event)
 }
 
-// New returns a storage system without nodes.
+// New returns a storage system without nodes, which fences by itself.
 func New(o Options) (*Cluster, error) {
 	if o.PoolCapacity <= 0 {
 		return nil, errorf(Invalid, "pool capacity: invalid value %d: must be more than 0 bytes", o.PoolCapacity)
@@ -67,6 +68,7 @@ func New(o Options) (*Cluster, error) {
 		volumes:      map[string]*volume{},
 		snapshots:    map[string]*Snapshot{},
 		used:         map[string]int64{},
+		fencing:      FencingAutomatic,
 	}, nil
 }
 

@@ -27,6 +27,15 @@ type Node struct {
 	UsedBytes     int64                        `json:"usedBytes,omitempty"`
 }
 
+// Report is what the storage system's control plane says of a storage node: of one that is cut off, that it is Offline,
+// whatever state was set.
+func (n Node) Report() (state storagev1alpha1.StorageState, message string) {
+	if n.CutOff {
+		return storagev1alpha1.StorageOffline, n.Name + " is cut off: the other nodes do not hear from it"
+	}
+	return n.State, n.Message
+}
+
 type node struct {
 	name    string
 	labels  Segments
@@ -64,11 +73,12 @@ func (c *Cluster) SetNode(name string, labels map[string]string, storage bool) {
 	n.labels, n.storage = segments, storage
 	if concerned {
 		c.notify(NodeChanged, name)
+		c.settleAllFences()
 	}
 }
 
 // RemoveNode forgets a node and its faults. The replicas on it stay. With the node gone for good, nothing on it writes
-// any more, so what was forcibly detached from it is forgotten too.
+// any more, so what was forcibly detached from it, published on it or fenced from it is forgotten too.
 func (c *Cluster) RemoveNode(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,10 +87,11 @@ func (c *Cluster) RemoveNode(name string) {
 		return
 	}
 	delete(c.nodes, name)
-	c.forgetUnconfirmed(name)
+	c.forgetNode(name)
 	if n.storage {
 		c.notify(NodeChanged, name)
 	}
+	c.settleAllFences()
 }
 
 // SetNodeState sets the storage state of a storage node. The replicas on it keep their states.
@@ -102,12 +113,13 @@ func (c *Cluster) SetNodeState(name string, state storagev1alpha1.StorageState, 
 	}
 	n.state, n.message = state, message
 	c.notify(NodeChanged, name)
+	c.settleAllFences()
 	return nil
 }
 
-// SetCutOff cuts a storage node off from the rest of the storage system, or reconnects it. While it is cut off its
-// report is not renewed, its replicas are not usable, nothing new can be attached to it, and what is attached to it
-// cannot be detached, because the node does not confirm. When it is reconnected it learns what was detached by force.
+// SetCutOff cuts a storage node off from the rest of the storage system, or reconnects it. While it is cut off it is
+// reported as Offline, its replicas are not usable, nothing new can be attached to it, and what is attached to it cannot
+// be detached, because the node does not confirm, unless it is fenced. When it is reconnected it learns what was detached.
 func (c *Cluster) SetCutOff(name string, cutOff bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,6 +132,7 @@ func (c *Cluster) SetCutOff(name string, cutOff bool) error {
 		c.forgetUnconfirmed(name)
 	}
 	c.notify(NodeChanged, name)
+	c.settleAllFences()
 	return nil
 }
 

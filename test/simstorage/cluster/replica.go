@@ -28,6 +28,7 @@ func (c *Cluster) SetReplicaState(handle, node string, state storagev1alpha1.Rep
 		return err
 	}
 	c.notify(VolumeChanged, handle)
+	c.settleFences(v)
 	return nil
 }
 

@@ -54,6 +54,10 @@ type Volume struct {
 	Replicas []Replica `json:"replicas"`
 	// Attached are the names of the nodes that the volume is attached to, sorted.
 	Attached []string `json:"attached"`
+	// Published are the names of the nodes on which a process uses the volume, or may still do so, sorted.
+	Published []string `json:"published"`
+	// Fenced are the names of the nodes that cannot write to the volume, sorted.
+	Fenced []string `json:"fenced"`
 	// Hostnames are the hostname labels of the replicas' nodes.
 	Hostnames []string `json:"hostnames"`
 }
@@ -67,6 +71,8 @@ type volume struct {
 	attached     map[string]attachment
 	// unconfirmed are attachments that were ended by force while their node was cut off: the node may still write.
 	unconfirmed map[string]attachment
+	published   map[string]attachment
+	fenced      map[string]bool
 }
 
 // CreateVolume creates a volume, or returns the one of that name when it is what the request asks for.
@@ -94,6 +100,7 @@ func (c *Cluster) CreateVolume(r VolumeRequest) (Volume, error) {
 	v := &volume{
 		handle: handle, name: r.Name, size: size, class: r.Class, source: r.Source,
 		attached: map[string]attachment{}, unconfirmed: map[string]attachment{},
+		published: map[string]attachment{}, fenced: map[string]bool{},
 	}
 	for _, name := range nodes {
 		v.replicas = append(v.replicas, Replica{Node: name, State: storagev1alpha1.ReplicaInSync})
@@ -183,7 +190,8 @@ func (c *Cluster) volume(handle string) (*volume, error) {
 func (c *Cluster) volumeView(v *volume) Volume {
 	view := Volume{
 		Handle: v.handle, Name: v.name, SizeBytes: v.size, Class: v.class, Source: v.source,
-		Replicas: append([]Replica{}, v.replicas...), Attached: v.attachedNodes(), Hostnames: []string{},
+		Replicas: append([]Replica{}, v.replicas...), Attached: v.attachedNodes(),
+		Published: v.publishedNodes(), Fenced: v.fencedNodes(), Hostnames: []string{},
 	}
 	for _, replica := range v.replicas {
 		if n, ok := c.nodes[replica.Node]; ok {

@@ -4,6 +4,7 @@
 package csiserver
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -148,13 +149,27 @@ func TestPublish(t *testing.T) {
 	wantCode(t, err, codes.FailedPrecondition, "n1")
 }
 
+func TestUnpublishWhatIsFenced(t *testing.T) {
+	h := newHarness(t)
+	id := h.create(t, "v").GetVolumeId()
+	if err := h.publish(t, id, "n1", writer); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(h.model.SetCutOff("n1", true), h.model.Fence(id, "n1")); err != nil {
+		t.Fatal(err)
+	}
+	wantCode(t, h.unpublish(t, id, "n1"), codes.OK)
+	wantCode(t, h.publish(t, id, "n1", writer), codes.FailedPrecondition, "fenced", "n1")
+	wantCode(t, h.publish(t, id, "n2", writer), codes.OK)
+}
+
 func TestUnpublish(t *testing.T) {
 	h := newHarness(t)
 	id := h.create(t, "v").GetVolumeId()
 	if err := h.publish(t, id, "n1", writer); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.model.SetCutOff("n1", true); err != nil {
+	if err := errors.Join(h.model.SetFencing(cluster.FencingManual), h.model.SetCutOff("n1", true)); err != nil {
 		t.Fatal(err)
 	}
 	wantCode(t, h.unpublish(t, id, "n1"), codes.Unavailable, "cut off")

@@ -10,8 +10,8 @@
 //   - The API server ends up like the model, whatever failed in between; objects of this provisioner that stand for
 //     nothing are deleted.
 //   - A topology is written only when it differs. Heartbeats have a period of their own a node, so that they spread out.
-//   - While the publisher is silent it writes nothing, and afterwards it catches up. The report of a node that is cut off
-//     is left as it is.
+//   - While the publisher is silent it writes nothing, and afterwards it catches up.
+//   - A node that is cut off is reported as Offline: the others say so, as it cannot.
 //   - CRDs that are missing are waited for, and nothing else of simstorage waits with it.
 //
 // It never touches objects of other provisioners, and never reads its own objects back into the model.

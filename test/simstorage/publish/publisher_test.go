@@ -319,20 +319,53 @@ func TestHeartbeatsSpreadOut(t *testing.T) {
 	}
 }
 
-func TestCutOffNodeIsNotRenewed(t *testing.T) {
+func TestCutOffNodeIsReportedAsOffline(t *testing.T) {
 	h := newHarness(t)
 	h.run(t)
 	h.wantHeartbeats(t, map[string]time.Time{"n1": start, "n2": start})
+	h.clock.Step(time.Second)
+	must(t, h.model.SetNodeState("n1", storagev1alpha1.StorageDegraded, "a disk is slow"))
 	must(t, h.model.SetCutOff("n1", true))
-	must(t, h.model.SetNodeState("n1", storagev1alpha1.StorageOffline, "")) // nobody hears of it
+	cutOff := with(reports(), "sim.roost.dev-n1", `sim.roost.dev n1: Offline "n1 is cut off: the other nodes do not hear from it"`)
+	h.wantPublished(t, cutOff)
+	h.wantHeartbeats(t, map[string]time.Time{"n1": start.Add(time.Second), "n2": start}) // at once
+
 	eventually(t, h.clock.HasWaiters, func() string { return "no renewal is queued" })
 	h.clock.Step(heartbeat)
-	h.wantHeartbeats(t, map[string]time.Time{"n1": start, "n2": h.clock.Now()})
-	h.wantPublished(t, reports())
+	h.wantHeartbeats(t, map[string]time.Time{"n1": h.clock.Now(), "n2": h.clock.Now()})
+	h.wantPublished(t, cutOff)
 
 	must(t, h.model.SetCutOff("n1", false))
-	h.wantHeartbeats(t, map[string]time.Time{"n1": h.clock.Now(), "n2": h.clock.Now()})
-	h.wantPublished(t, with(reports(), "sim.roost.dev-n1", `sim.roost.dev n1: Offline ""`))
+	h.wantPublished(t, with(reports(), "sim.roost.dev-n1", `sim.roost.dev n1: Degraded "a disk is slow"`))
+}
+
+func TestPublishesFences(t *testing.T) {
+	h := newHarness(t)
+	v := h.volume(t, "v")
+	must(t, h.model.AttachVolume(cluster.Attach{Handle: v.Handle, Node: "n1", Sharing: cluster.SingleNode}))
+	h.run(t)
+	fenced := func() []string {
+		var topology storagev1alpha1.VolumeTopology
+		ctx := context.WithValue(t.Context(), observer{}, true)
+		if err := h.client.Get(ctx, client.ObjectKey{Name: ObjectName(v.Handle)}, &topology); err != nil {
+			return []string{err.Error()}
+		}
+		return topology.Status.FencedNodes
+	}
+	wantFenced := func(want []string) {
+		t.Helper()
+		diff := ""
+		eventually(t, func() bool {
+			diff = cmp.Diff(want, fenced())
+			return diff == ""
+		}, func() string { return "fenced nodes (-want +got):\n" + diff })
+	}
+	wantFenced(nil)
+	must(t, h.model.SetCutOff("n1", true))
+	wantFenced([]string{"n1"})
+	must(t, h.model.DetachVolume(v.Handle, "n1"))
+	must(t, h.model.SetCutOff("n1", false))
+	wantFenced(nil)
 }
 
 func TestSilentPublisherCatchesUp(t *testing.T) {

@@ -27,9 +27,6 @@ func (p *Publisher) syncNode(ctx context.Context, name string) error {
 	if !ok || !n.Storage {
 		return p.remove(ctx, report)
 	}
-	if n.CutOff {
-		return nil
-	}
 	patch, err := p.reportPatch(n)
 	if err != nil {
 		return err
@@ -59,9 +56,10 @@ func (p *Publisher) createReport(ctx context.Context, nodeName string, status cl
 
 // reportPatch sets a report's whole status without reading it first: a heartbeat is one request.
 func (p *Publisher) reportPatch(n cluster.Node) (client.Patch, error) {
+	state, message := n.Report()
 	patch, err := json.Marshal(map[string]any{"status": map[string]any{
-		"state":         n.State,
-		"message":       n.Message,
+		"state":         state,
+		"message":       message,
 		"heartbeatTime": metav1.NewMicroTime(p.clock.Now()),
 	}})
 	if err != nil {

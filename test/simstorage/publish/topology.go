@@ -47,7 +47,7 @@ func (p *Publisher) syncVolume(ctx context.Context, handle string) error {
 }
 
 func topologyStatus(v cluster.Volume) storagev1alpha1.VolumeTopologyStatus {
-	status := storagev1alpha1.VolumeTopologyStatus{AttachedNodes: v.Attached}
+	status := storagev1alpha1.VolumeTopologyStatus{AttachedNodes: v.Attached, FencedNodes: v.Fenced}
 	for _, replica := range v.Replicas {
 		status.Replicas = append(status.Replicas, storagev1alpha1.VolumeReplica{NodeName: replica.Node, State: replica.State})
 	}
