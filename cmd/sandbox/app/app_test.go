@@ -27,6 +27,14 @@ func TestRunTellsWhatIsWrong(t *testing.T) {
 			args: []string{"demo", "--bin=" + empty},
 			want: "k8s/kube-apiserver",
 		},
+		"the benchmark without programs": {
+			args: []string{"bench-failover", "--bin=" + empty},
+			want: "k8s/kube-apiserver",
+		},
+		"a benchmark of more nodes than there are": {
+			args: []string{"bench-failover", "--bin=" + empty, "--alone=50"},
+			want: "--alone is 50, must be at most 10",
+		},
 		"a flag that does not exist": {
 			args: []string{"up", "--pods=7"},
 			want: "unknown flag: --pods",

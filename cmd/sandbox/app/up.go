@@ -69,6 +69,7 @@ func tryThis(kubeconfig, kubectl, example string) []string {
 		"sed s/replicated/" + sandbox.StorageClass + "/ " + filepath.Clean(example) + " | " + kubectl + " apply -f -",
 		kubectl + " get pods -o wide",
 		kubectl + " get volumetopologies",
+		kubectl + " get storagenodes",
 	}
 }
 

@@ -6,7 +6,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -16,6 +15,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"roost.dev/roost/cmd/sandbox/workload"
 	"roost.dev/roost/volumelocality"
 )
 
@@ -57,19 +57,19 @@ func (s *story) required(ctx context.Context) error {
 // firstPod is the StatefulSet's first pod and the nodes with its data.
 func (s *story) firstPod(ctx context.Context) (*corev1.Pod, []string, error) {
 	pod := &corev1.Pod{}
-	if err := s.client.Get(ctx, client.ObjectKey{Namespace: roostNamespace, Name: workload + "-0"}, pod); err != nil {
+	if err := s.client.Get(ctx, client.ObjectKey{Namespace: roostNamespace, Name: workload.Name + "-0"}, pod); err != nil {
 		return nil, nil, fmt.Errorf("reading the first pod: %w", err)
 	}
-	replicas, err := s.replicas(ctx, roostNamespace)
+	volumes, err := s.workloadIn(roostNamespace).Volumes(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	return pod, slices.Sorted(slices.Values(replicas[claimName(pod)])), nil
+	return pod, volumes[workload.ClaimName(pod)].Nodes, nil
 }
 
 // setPolicy writes the policy into the StatefulSet's template. Pods that run keep what they have.
 func (s *story) setPolicy(ctx context.Context, namespace string, policy volumelocality.Policy) error {
-	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: workload}}
+	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: workload.Name}}
 	patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{%q:%q}}}}}`, volumelocality.PolicyAnnotation, policy)
 	if err := s.client.Patch(ctx, set, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
 		return fmt.Errorf("setting policy %s: %w", policy, err)

@@ -12,6 +12,7 @@ import (
 
 	"roost.dev/roost/cmd/sandbox/console"
 	"roost.dev/roost/internal/sandbox"
+	"roost.dev/roost/test/simstorage/admin"
 	"roost.dev/roost/volumelocality"
 )
 
@@ -41,11 +42,13 @@ type story struct {
 	result  Result
 	stock   Tally
 	roost   Tally
+	// sim makes the storage fail.
+	sim *admin.Client
 }
 
 // Play plays the story. It ends early where ctx does, and where a program of the sandbox has ended.
 func Play(ctx context.Context, running *sandbox.Sandbox, screen *console.Console) Result {
-	s := &story{cluster: cluster{client: running.Client, screen: screen, failed: running.Failed()}, failure: running.Err}
+	s := &story{cluster: cluster{client: running.Client, screen: screen, failed: running.Failed()}, failure: running.Err, sim: running.Sim}
 	screen.Line("")
 	screen.Line("%d StatefulSet pods with one volume each; a volume has 2 replicas, on 2 of %d nodes.", podCount, nodeCount(ctx, s))
 	screen.Line("Every node may mount every volume. Who places a pod beside its data?")
@@ -53,7 +56,8 @@ func Play(ctx context.Context, running *sandbox.Sandbox, screen *console.Console
 	s.part(ctx, "1. The stock scheduler", s.underStock)
 	s.part(ctx, "2. Roost", s.underRoost)
 	s.part(ctx, "3. Required: data nodes or nothing", s.required)
-	s.part(ctx, "4. Avoid: anywhere but on the data", s.avoid)
+	s.part(ctx, "4. A node's storage fails", s.storageFails)
+	s.part(ctx, "5. Avoid: anywhere but on the data", s.avoid)
 
 	if err := running.Err(); err != nil && s.result.Failed == 0 {
 		s.verdict(false, "%v", err)
@@ -123,7 +127,7 @@ func (s *story) underRoost(ctx context.Context) error {
 
 // placeAndRecreate deploys the pods under a scheduler and makes all of them anew, and returns where they are in the end.
 func (s *story) placeAndRecreate(ctx context.Context, namespace, scheduler string) (Tally, error) {
-	if err := s.deploy(ctx, statefulSet(namespace, scheduler, podCount)); err != nil {
+	if err := s.workloadIn(namespace).Deploy(ctx, scheduler, podCount); err != nil {
 		return Tally{}, err
 	}
 	start := clock.RealClock{}.Now()

@@ -1,0 +1,96 @@
+// Copyright The Roost Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package failover
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
+)
+
+var _ = Describe("A node that comes back between two writes", func() {
+	var s *scene
+	BeforeEach(func(ctx SpecContext) { s = newScene(ctx) })
+
+	// comesBack holds a write, has the node come back, and finds that nothing is destroyed from then on.
+	comesBack := func(ctx SpecContext, p procedure, which func(call) bool, passes bool) {
+		GinkgoHelper()
+		through := managerThrough(ctx, quick)
+		pod := s.database(ctx, "db")
+		sick := pod.Spec.NodeName
+		p.prepare(ctx, sick)
+		s.published(ctx, pod, patience)
+		nodes := followNode(ctx, sick)
+		held := holdForSpec(through, which, passes)
+		p.fail(ctx, sick)
+		Eventually(held.held).WithContext(ctx).Should(BeClosed())
+		destroyed := through.count(call.destroys)
+		mendAll(ctx)
+		expectReady(ctx, sick)
+		close(held.release)
+
+		object := expectState(ctx, sick, storagev1alpha1.HealthHealthy)
+		Expect(object.Status.Failover.Moved).To(BeZero())
+		s.expectStays(ctx, pod, specPause)
+		Expect(through.count(call.destroys)).To(Equal(destroyed))
+		for _, taint := range nodes.outOfServiceTaints() {
+			if taint != nil {
+				Expect(taint).To(Equal(ourTaint))
+			}
+		}
+	}
+
+	It("keeps a pod that was about to be evicted", func(ctx SpecContext) {
+		comesBack(ctx, evicting, call.evicts, false)
+	}, SpecTimeout(specTimeout))
+
+	It("is not tainted when the write is lost", func(ctx SpecContext) {
+		comesBack(ctx, tainting, call.taints, false)
+	}, SpecTimeout(specTimeout))
+
+	It("is not tainted when the write comes late", func(ctx SpecContext) {
+		comesBack(ctx, tainting, call.taints, true)
+	}, SpecTimeout(specTimeout))
+
+	It("keeps a pod that was about to be removed after the taint, and loses the taint", func(ctx SpecContext) {
+		comesBack(ctx, tainting, call.removesPod, false)
+	}, SpecTimeout(specTimeout))
+
+	It("keeps a pod that was about to be told to end, attachment by attachment", func(ctx SpecContext) {
+		comesBack(ctx, partly, call.removesPod, false)
+	}, SpecTimeout(specTimeout))
+
+	It("ends a pod in the ordinary way that was told to, and keeps its volume until then", func(ctx SpecContext) {
+		s := newScene(ctx)
+		through := managerThrough(ctx, quick)
+		pod := s.database(ctx, "db")
+		sick := pod.Spec.NodeName
+		partly.prepare(ctx, sick)
+		s.published(ctx, pod, patience)
+		held := holdForSpec(through, call.detaches, false)
+		partly.fail(ctx, sick)
+		Eventually(held.held).WithContext(ctx).Should(BeClosed())
+		destroyed := through.count(call.destroys)
+		mendAll(ctx)
+		expectReady(ctx, sick)
+		close(held.release)
+		expectState(ctx, sick, storagev1alpha1.HealthHealthy)
+		s.published(ctx, s.running(ctx, pod.Name, string(pod.UID)), detachPatience)
+		Expect(through.count(call.destroys)).To(Equal(destroyed))
+	}, SpecTimeout(specTimeout))
+})
+
+// holdForSpec holds a write until the spec releases it, or ends: a spec that fails must not leave the manager waiting.
+func holdForSpec(through *proxy, which func(call) bool, passes bool) *hold {
+	held := through.holdFirst(which, passes)
+	DeferCleanup(func() {
+		select {
+		case <-held.release:
+		default:
+			close(held.release)
+		}
+	})
+	return held
+}
