@@ -5,9 +5,9 @@
 //
 // It is given the node, the pods that may be moved, and a function that says whether they still may be. Each call of
 // Advance looks at the world, takes for each pod the one step that is due, and says what it waits for; the caller calls
-// again when something changed or some time passed. Nothing is remembered that the API server does not have, except how
-// long a PodDisruptionBudget has been in the way and how many pods were moved in the last minute: a restart continues
-// where the world is.
+// again when something changed or some time passed. Nothing is remembered that the API server does not have, except which
+// pods were asked to leave, how long a PodDisruptionBudget has been in the way and how many pods were moved in the last
+// minute: a restart continues where the world is.
 //
 // On a node that is Ready pods are evicted. One that does not terminate, or is on a node that is not Ready, is removed by
 // force only with proof that the node can no longer write to any of its volumes.

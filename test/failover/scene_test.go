@@ -221,14 +221,15 @@ func storageNode(ctx context.Context, g Gomega, node string) *storagev1alpha1.St
 	return object
 }
 
-// expectState waits for a verdict and returns the StorageNode.
+// expectState waits for a verdict and returns the StorageNode. A node is FailedOver only when attach-detach has seen that its
+// volumes are detached, which may take that a minute.
 func expectState(ctx context.Context, node string, state storagev1alpha1.HealthState) *storagev1alpha1.StorageNode {
 	GinkgoHelper()
 	var object *storagev1alpha1.StorageNode
 	Eventually(func(g Gomega) {
 		object = storageNode(ctx, g, node)
 		g.Expect(object.Status.State).To(Equal(state), object.Status.Message)
-	}).WithContext(ctx).Should(Succeed())
+	}).WithContext(ctx).WithTimeout(detachPatience).Should(Succeed())
 	return object
 }
 
