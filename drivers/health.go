@@ -55,3 +55,13 @@ func (s StorageState) String() string {
 		return "Invalid"
 	}
 }
+
+// StorageStateOf is the state of that name in the storage.roost.dev API, Unknown for a name that no state has.
+func StorageStateOf(name string) StorageState {
+	for state := Unknown; state <= Offline; state++ {
+		if state.String() == name {
+			return state
+		}
+	}
+	return Unknown
+}

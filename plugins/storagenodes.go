@@ -133,7 +133,7 @@ func (s *StorageNodes) put(object *storagev1alpha1.StorageNode) {
 	s.update(object.Name, key, &namedStorageNode{name: object.Name, StorageNode: StorageNode{
 		Maintenance: object.Spec.Maintenance,
 		State:       object.Status.State,
-		Storage:     storageState(object.Status.StorageState),
+		Storage:     drivers.StorageStateOf(object.Status.StorageState),
 	}})
 }
 
@@ -190,14 +190,4 @@ func (s *StorageNodes) names() []string {
 	s.reading.RLock()
 	defer s.reading.RUnlock()
 	return slices.Collect(maps.Keys(s.keys))
-}
-
-// storageState takes a state that drivers do not have for Unknown.
-func storageState(name string) drivers.StorageState {
-	for state := drivers.Unknown; state <= drivers.Offline; state++ {
-		if state.String() == name {
-			return state
-		}
-	}
-	return drivers.Unknown
 }

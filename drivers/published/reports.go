@@ -41,7 +41,7 @@ func (s *Source) putReport(logger klog.Logger, object *storagev1alpha1.StorageRe
 	}
 	now := s.clock.Now()
 	e := newEntry(object, key, report{
-		state:      storageState(object.Status.State),
+		state:      drivers.StorageStateOf(string(object.Status.State)),
 		message:    object.Status.Message,
 		heartbeat:  object.Status.HeartbeatTime.Time,
 		observedAt: observedAt(known, object.Status.HeartbeatTime.Time, now),
@@ -125,22 +125,4 @@ func (s *Source) tellOfNode(before, after *publishedNode, now time.Time) {
 
 func (r report) tooOld(now time.Time) bool {
 	return now.Sub(r.observedAt) > MaxAge
-}
-
-// storageState takes a state that the API does not have for Unknown.
-func storageState(state storagev1alpha1.StorageState) drivers.StorageState {
-	switch state {
-	case storagev1alpha1.StorageOnline:
-		return drivers.Online
-	case storagev1alpha1.StorageDegraded:
-		return drivers.Degraded
-	case storagev1alpha1.StorageDown:
-		return drivers.StorageDown
-	case storagev1alpha1.StorageMaintenance:
-		return drivers.Maintenance
-	case storagev1alpha1.StorageOffline:
-		return drivers.Offline
-	default:
-		return drivers.Unknown
-	}
 }

@@ -28,7 +28,7 @@ func Restore(policy Policy, now time.Time, status storagev1alpha1.StorageNodeSta
 	}
 	verdict := &restored.Verdict
 	verdict.State = status.State
-	verdict.Storage = storageState(status.StorageState)
+	verdict.Storage = drivers.StorageStateOf(status.StorageState)
 	verdict.Reason = status.Reason
 	verdict.Message = status.Message
 	if status.Since != nil {
@@ -69,16 +69,6 @@ func isState(state storagev1alpha1.HealthState) bool {
 	default:
 		return false
 	}
-}
-
-// storageState is Unknown for a name that no state has.
-func storageState(name string) drivers.StorageState {
-	for state := drivers.Unknown; state <= drivers.Offline; state++ {
-		if state.String() == name {
-			return state
-		}
-	}
-	return drivers.Unknown
 }
 
 // toTheMicrosecond is t as precise as a status holds it, and as a clock on the wall shows it.
