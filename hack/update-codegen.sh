@@ -25,9 +25,9 @@ if [[ -f "${STAMP}" ]] && digest | cmp -s - "${STAMP}"; then
 	exit 0
 fi
 
-echo "generating deep copies and CRDs of apis/storage"
+echo "generating deep copies and CRDs of apis/storage and apis/snapshot"
 rm -f "${CRDS}"/*.roost.dev_*.yaml
-tool controller-gen object:headerFile="${HEADER}" crd paths=./apis/storage/... output:crd:dir="${CRDS}"
+tool controller-gen object:headerFile="${HEADER}" crd paths=./apis/storage/... paths=./apis/snapshot/... output:crd:dir="${CRDS}"
 
 echo "generating deep copies of apis/config"
 tool deepcopy-gen --go-header-file "${HEADER}" --output-file zz_generated.deepcopy.go ./apis/config ./apis/config/v1

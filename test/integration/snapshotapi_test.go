@@ -1,0 +1,184 @@
+// Copyright The Roost Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+)
+
+// What users write: one valid object of each kind.
+const (
+	applicationSnapshot = `
+apiVersion: snapshot.roost.dev/v1alpha1
+kind: ApplicationSnapshot
+metadata: {name: db}
+spec:
+  claimNames: [data-db-0]
+  hooks:
+    commands:
+    - {name: flush, freeze: [sync]}
+`
+	snapshotSchedule = `
+apiVersion: snapshot.roost.dev/v1alpha1
+kind: SnapshotSchedule
+metadata: {name: nightly}
+spec:
+  schedule: 30 2 * * *
+  timeZone: Europe/Berlin
+  template:
+    spec:
+      selector: {matchLabels: {app: db}}
+  retention: {daily: 7}
+`
+	snapshotRestore = `
+apiVersion: snapshot.roost.dev/v1alpha1
+kind: SnapshotRestore
+metadata: {name: back}
+spec:
+  source: {name: db}
+  inPlace: {}
+`
+)
+
+var _ = Describe("The API server", func() {
+	var s *space
+	BeforeEach(func(ctx SpecContext) { s = newSpace(ctx, shared) })
+
+	It("takes snapshots, schedules and restores, and fills in their defaults", func(ctx SpecContext) {
+		snapshot := objectOf(applicationSnapshot)
+		s.create(ctx, snapshot)
+		Expect(at(snapshot, "spec", "mode")).To(Equal("Sequential"))
+		Expect(at(snapshot, "spec", "hooks", "maxFreeze")).To(Equal("30s"))
+		Expect(at(snapshot, "spec", "cutDeadline")).To(Equal("5m"))
+		hooks, _, err := unstructured.NestedSlice(snapshot.Object, "spec", "hooks", "commands")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(hooks).To(ConsistOf(And(
+			HaveKeyWithValue("timeout", "10s"), HaveKeyWithValue("onError", "Fail"),
+			HaveKeyWithValue("pods", "All"), HaveKeyWithValue("timer", "Required"),
+		)))
+
+		schedule := objectOf(snapshotSchedule)
+		s.create(ctx, schedule)
+		Expect(at(schedule, "spec", "retention", "minReady")).To(BeEquivalentTo(1))
+		Expect(at(schedule, "spec", "deletionPolicy")).To(Equal("Retain"))
+
+		restore := objectOf(snapshotRestore)
+		s.create(ctx, restore)
+		Expect(at(restore, "spec", "inPlace", "safetySnapshot")).To(Equal("Required"))
+		Expect(at(restore, "spec", "inPlace", "rollbackWindow")).To(Equal("168h"))
+	})
+
+	DescribeTable("refuses, and says what is allowed",
+		func(ctx SpecContext, manifest, change, message string) {
+			object := changed(manifest, change)
+			object.SetNamespace(s.namespace)
+			err := s.client.Create(ctx, object)
+			Expect(apierrors.IsInvalid(err)).To(BeTrue(), "%v", err)
+			Expect(err).To(MatchError(ContainSubstring(message)))
+		},
+		Entry("no claims", applicationSnapshot, `spec: {claimNames: null}`, "exactly one of claimNames and selector must be set"),
+		Entry("claims by name and by label", applicationSnapshot, `spec: {selector: {}}`, "exactly one of claimNames and selector must be set"),
+		Entry("a class without a selector", applicationSnapshot, `spec: {storageClassNames: [fast]}`, "storageClassNames goes with selector"),
+		Entry("a group class without a group", applicationSnapshot, `spec: {volumeGroupSnapshotClassName: g}`,
+			"volumeGroupSnapshotClassName goes with mode Group"),
+		Entry("an unknown mode", applicationSnapshot, `spec: {mode: Atomic}`, `supported values: "Group", "Sequential", "BestEffort"`),
+		Entry("a freeze of six minutes", applicationSnapshot, `spec: {hooks: {maxFreeze: 6m}}`, "must be between 1s and 5m"),
+		Entry("a hook that freezes nothing", applicationSnapshot, `spec: {hooks: {commands: [{name: a, freeze: []}]}}`, "spec.hooks.commands[0].freeze"),
+		Entry("a name of a hook with blanks", applicationSnapshot, `spec: {hooks: {commands: [{name: a b, freeze: [sync]}]}}`, "spec.hooks.commands[0].name"),
+		Entry("a deadline of no time", applicationSnapshot, `spec: {cutDeadline: 0s}`, "must be between 1s and 24h"),
+		Entry("a time zone in the expression", snapshotSchedule, `spec: {schedule: "TZ=0 0 3 * * *"}`, "the time zone goes into timeZone"),
+		Entry("the manager's own time zone", snapshotSchedule, `spec: {timeZone: Local}`, "must be an IANA time zone"),
+		Entry("a jitter of two days", snapshotSchedule, `spec: {jitter: 48h}`, "must be between 0s and 24h"),
+		Entry("a retention that says nothing", snapshotSchedule, `spec: {retention: {daily: null}}`, "set at least one of last, hourly"),
+		Entry("a retention that keeps none", snapshotSchedule, `spec: {retention: {minReady: 0}}`, "spec.retention.minReady"),
+		Entry("a template without claims", snapshotSchedule, `spec: {template: {spec: {selector: null}}}`,
+			"exactly one of claimNames and selector must be set"),
+		Entry("a restore to nowhere", snapshotRestore, `spec: {inPlace: null}`, "exactly one of newClaims and inPlace must be set"),
+		Entry("a restore to two places", snapshotRestore, `spec: {newClaims: {suffix: -copy}}`, "exactly one of newClaims and inPlace must be set"),
+		Entry("new claims without names", snapshotRestore, `spec: {inPlace: null, newClaims: {}}`, "set claims, suffix or replaceName"),
+		Entry("two rules for names", snapshotRestore,
+			`spec: {inPlace: null, newClaims: {suffix: -copy, replaceName: {statefulSet: db, with: db2}}}`, "suffix and replaceName exclude each other"),
+		Entry("in place from another namespace", snapshotRestore, `spec: {source: {namespace: other}}`, "inPlace restores a snapshot of its own namespace"),
+		Entry("a rollback of new claims", snapshotRestore, `spec: {inPlace: null, newClaims: {suffix: -copy}, rollback: true}`,
+			"rollback and confirm go with inPlace"),
+		Entry("rollback and confirm", snapshotRestore, `spec: {rollback: true, confirm: true}`, "rollback and confirm exclude each other"),
+	)
+
+	DescribeTable("keeps what was asked for as it was",
+		func(ctx SpecContext, manifest, change, message string) {
+			object := objectOf(manifest)
+			s.create(ctx, object)
+			merge(object.Object, contentOf(change))
+			err := s.client.Update(ctx, object)
+			Expect(apierrors.IsInvalid(err)).To(BeTrue(), "%v", err)
+			Expect(err).To(MatchError(ContainSubstring(message)))
+		},
+		Entry("claims", applicationSnapshot, `spec: {claimNames: [other]}`, "claimNames cannot change"),
+		Entry("hooks", applicationSnapshot, `spec: {hooks: {commands: [{name: flush, freeze: [reboot]}]}}`, "hooks cannot change"),
+		Entry("the end of hooks", applicationSnapshot, `spec: {hooks: null}`, "hooks cannot change"),
+		Entry("the mode", applicationSnapshot, `spec: {mode: BestEffort}`, "mode cannot change"),
+		Entry("the source of a restore", snapshotRestore, `spec: {source: {name: other}}`, "source cannot change"),
+		Entry("what it restores into", snapshotRestore, `spec: {inPlace: {claimNames: [data-db-0]}}`, "inPlace cannot change"),
+	)
+
+	It("lets others be allowed a snapshot later, and a rollback be asked for once", func(ctx SpecContext) {
+		snapshot := objectOf(applicationSnapshot)
+		s.create(ctx, snapshot)
+		merge(snapshot.Object, contentOf(`spec: {allowedNamespaces: [staging]}`))
+		Expect(s.client.Update(ctx, snapshot)).To(Succeed())
+
+		restore := objectOf(snapshotRestore)
+		s.create(ctx, restore)
+		merge(restore.Object, contentOf(`spec: {rollback: true}`))
+		Expect(s.client.Update(ctx, restore)).To(Succeed())
+		merge(restore.Object, contentOf(`spec: {rollback: null}`))
+		Expect(s.client.Update(ctx, restore)).To(MatchError(ContainSubstring("rollback cannot be taken back")))
+	})
+})
+
+func objectOf(manifest string) *unstructured.Unstructured {
+	GinkgoHelper()
+	return &unstructured.Unstructured{Object: contentOf(manifest)}
+}
+
+func changed(manifest, change string) *unstructured.Unstructured {
+	GinkgoHelper()
+	object := objectOf(manifest)
+	merge(object.Object, contentOf(change))
+	return object
+}
+
+func contentOf(document string) map[string]any {
+	GinkgoHelper()
+	content := map[string]any{}
+	Expect(yaml.Unmarshal([]byte(document), &content)).To(Succeed())
+	return content
+}
+
+// merge writes a change over an object, as a JSON merge patch does.
+func merge(into, change map[string]any) {
+	for key, value := range change {
+		below, ok := into[key].(map[string]any)
+		switch changes, isMap := value.(map[string]any); {
+		case value == nil:
+			delete(into, key)
+		case ok && isMap:
+			merge(below, changes)
+		default:
+			into[key] = value
+		}
+	}
+}
+
+func at(object *unstructured.Unstructured, fields ...string) any {
+	GinkgoHelper()
+	value, found, err := unstructured.NestedFieldNoCopy(object.Object, fields...)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(found).To(BeTrue(), "%v", fields)
+	return value
+}
