@@ -41,7 +41,8 @@ type Options[O client.Object] struct {
 	NewList   func() client.ObjectList
 
 	// Put has an object that is new or different, Remove the name of one that is gone; a name may be removed that was
-	// never put. Names are those that were put and not removed. They are called one at a time.
+	// never put. Names are those that were put and not removed. They are called one at a time. The name of a namespaced
+	// object is namespace/name.
 	Put    func(klog.Logger, O)
 	Remove func(name string)
 	Names  func() []string

@@ -41,7 +41,7 @@ func (s *store[O]) Delete(last any) error {
 	if !ok {
 		return fmt.Errorf("%s is a %T", s.mirror.Kind, last)
 	}
-	s.mirror.Remove(object.GetName())
+	s.mirror.Remove(nameOf(object))
 	return nil
 }
 
@@ -55,7 +55,7 @@ func (s *store[O]) Replace(listed []any, _ string) error {
 		if err := s.Add(object); err != nil {
 			return err
 		}
-		delete(gone, object.(O).GetName())
+		delete(gone, nameOf(object.(O)))
 	}
 	for name := range gone {
 		s.mirror.Remove(name)
@@ -83,4 +83,9 @@ func (s *store[O]) forget() {
 		s.logger.Info("Objects are not served; looking for them", "every", PollInterval)
 	}
 	s.mirror.synced.Store(true)
+}
+
+// nameOf is what an object is called where its kind is followed: namespace/name, or the name of one that is cluster-scoped.
+func nameOf(object client.Object) string {
+	return cache.MetaObjectToName(object).String()
 }
