@@ -197,6 +197,12 @@ func TestDefaultInstallsExactly(t *testing.T) {
 		"Service roost-system/roost-controller-manager-metrics",
 		"ServiceAccount roost-system/roost-controller-manager",
 		"ServiceAccount roost-system/roost-scheduler",
+		"ValidatingAdmissionPolicy applicationsnapshots.snapshot.roost.dev",
+		"ValidatingAdmissionPolicy snapshotrestores.snapshot.roost.dev",
+		"ValidatingAdmissionPolicy snapshotschedules.snapshot.roost.dev",
+		"ValidatingAdmissionPolicyBinding applicationsnapshots.snapshot.roost.dev",
+		"ValidatingAdmissionPolicyBinding snapshotrestores.snapshot.roost.dev",
+		"ValidatingAdmissionPolicyBinding snapshotschedules.snapshot.roost.dev",
 	}
 	var got []string
 	for _, object := range build(t, "default") {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -204,7 +205,10 @@ func (s *Sandbox) installDefinitions(ctx context.Context) error {
 			return fmt.Errorf("creating %T %s: %w", object, object.GetName(), err)
 		}
 	}
-	return nil
+	if !s.opts.has(RoostCRDs) {
+		return nil
+	}
+	return s.apply(ctx, filepath.Join(s.opts.ManifestsDir, "components", "admission", "policies.yaml"))
 }
 
 func (s *Sandbox) bringUpNodes(ctx context.Context) error {
