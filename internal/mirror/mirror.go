@@ -53,6 +53,7 @@ type Mirror[O client.Object] struct {
 	Options[O]
 
 	synced atomic.Bool
+	served atomic.Bool
 }
 
 // New returns a mirror that follows nothing until Run.
@@ -64,6 +65,11 @@ func New[O client.Object](options Options[O]) *Mirror[O] {
 // nothing; one that the API server refuses to list has not.
 func (m *Mirror[O]) HasSynced() bool {
 	return m.synced.Load()
+}
+
+// Served says that the API server had the kind when it was last asked.
+func (m *Mirror[O]) Served() bool {
+	return m.served.Load()
 }
 
 // Run follows the kind until ctx is done, through its being installed and removed.

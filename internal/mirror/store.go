@@ -64,6 +64,7 @@ func (s *store[O]) Replace(listed []any, _ string) error {
 		s.notServed = false
 		s.logger.Info("Objects are served now")
 	}
+	s.mirror.served.Store(true)
 	s.mirror.synced.Store(true)
 	return nil
 }
@@ -82,6 +83,7 @@ func (s *store[O]) forget() {
 		s.notServed = true
 		s.logger.Info("Objects are not served; looking for them", "every", PollInterval)
 	}
+	s.mirror.served.Store(false)
 	s.mirror.synced.Store(true)
 }
 

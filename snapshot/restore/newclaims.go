@@ -16,11 +16,6 @@ import (
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
 )
 
-const (
-	memberReady  = "Ready"
-	claimPlanned = "Planned"
-)
-
 // NewClaims are the claims that a restore into new claims makes, by name. With errors there are none.
 func NewClaims(spec *snapshotv1alpha1.NewClaims, snapshot *snapshotv1alpha1.ApplicationSnapshot) ([]snapshotv1alpha1.RestoredClaim, field.ErrorList) {
 	p := planner{spec: spec, path: field.NewPath("spec", "newClaims"), members: map[string]*snapshotv1alpha1.SnapshotMember{}}
@@ -58,8 +53,8 @@ func (p *planner) named() {
 		switch {
 		case !ok:
 			p.errors = append(p.errors, field.NotSupported(path.Child("from"), asked.From, slices.Sorted(maps.Keys(p.members))))
-		case member.State != memberReady:
-			p.errors = append(p.errors, field.Invalid(path.Child("from"), asked.From, "has no snapshot that is ready: "+member.State+" "+member.Message))
+		case member.State != snapshotv1alpha1.MemberReady:
+			p.errors = append(p.errors, field.Invalid(path.Child("from"), asked.From, "has no snapshot that is ready: "+string(member.State)+" "+member.Message))
 		default:
 			p.plan(member, asked, path)
 		}
@@ -74,7 +69,7 @@ func (p *planner) others(members []snapshotv1alpha1.SnapshotMember) {
 	}
 	for i := range members {
 		member := &members[i]
-		if member.State != memberReady || p.isNamed(member.ClaimName) {
+		if member.State != snapshotv1alpha1.MemberReady || p.isNamed(member.ClaimName) {
 			continue
 		}
 		p.plan(member, &snapshotv1alpha1.NewClaim{From: member.ClaimName}, p.path)
@@ -97,7 +92,7 @@ func (p *planner) plan(member *snapshotv1alpha1.SnapshotMember, asked *snapshotv
 	}
 	p.claims = append(p.claims, snapshotv1alpha1.RestoredClaim{
 		Name: name, From: member.ClaimName, VolumeSnapshotName: member.VolumeSnapshotName,
-		Size: size, StorageClassName: class, State: claimPlanned,
+		Size: size, StorageClassName: class, State: snapshotv1alpha1.ClaimPlanned,
 	})
 }
 

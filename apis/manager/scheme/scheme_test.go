@@ -60,6 +60,12 @@ func defaults() *managerv1alpha1.ControllerManagerConfiguration {
 				AttachErrorsAfter:   seconds(60),
 			},
 		},
+		Snapshots: managerv1alpha1.Snapshots{
+			QPS: 50, Burst: 100, Workers: 16,
+			MaxSnapshots: managerv1alpha1.Concurrency{PerDriver: 10, PerNamespace: 10, Cluster: 50},
+			MaxRestores:  managerv1alpha1.Concurrency{PerDriver: 4, PerNamespace: 4, Cluster: 20},
+			OrphanPeriod: seconds(600),
+		},
 	}
 }
 

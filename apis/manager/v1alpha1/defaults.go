@@ -71,6 +71,20 @@ func SetDefaults_GenericSignals(obj *GenericSignals) {
 	setDefault(&obj.AttachErrorsAfter, seconds(60))
 }
 
+// SetDefaults_Snapshots sets each field that was left out.
+func SetDefaults_Snapshots(obj *Snapshots) {
+	setDefault(&obj.QPS, 50)
+	setDefault(&obj.Burst, 100)
+	setDefault(&obj.Workers, 16)
+	setDefault(&obj.MaxSnapshots.PerDriver, 10)
+	setDefault(&obj.MaxSnapshots.PerNamespace, 10)
+	setDefault(&obj.MaxSnapshots.Cluster, 50)
+	setDefault(&obj.MaxRestores.PerDriver, 4)
+	setDefault(&obj.MaxRestores.PerNamespace, 4)
+	setDefault(&obj.MaxRestores.Cluster, 20)
+	setDefault(&obj.OrphanPeriod, seconds(600))
+}
+
 func setDefault[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {

@@ -26,6 +26,8 @@ type ControllerManagerConfiguration struct {
 	Controllers []string `json:"controllers"`
 	// StorageHealth configures verdicts and failover.
 	StorageHealth StorageHealth `json:"storageHealth"`
+	// Snapshots configures snapshots, their schedules and their restores.
+	Snapshots Snapshots `json:"snapshots"`
 }
 
 // ClientConnection says how to reach the API server.

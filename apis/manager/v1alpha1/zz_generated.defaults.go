@@ -29,4 +29,5 @@ func SetObjectDefaults_ControllerManagerConfiguration(in *ControllerManagerConfi
 	SetDefaults_StorageHealth(&in.StorageHealth)
 	SetDefaults_Failover(&in.StorageHealth.Failover)
 	SetDefaults_GenericSignals(&in.StorageHealth.Generic)
+	SetDefaults_Snapshots(&in.Snapshots)
 }

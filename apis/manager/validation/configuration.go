@@ -39,7 +39,8 @@ func ValidateConfiguration(config *managerv1alpha1.ControllerManagerConfiguratio
 	errs = append(errs, validateLeaderElection(field.NewPath("leaderElection"), &config.LeaderElection)...)
 	errs = append(errs, validateEndpoints(config)...)
 	errs = append(errs, validateControllers(field.NewPath("controllers"), config.Controllers, loops)...)
-	return append(errs, validateStorageHealth(field.NewPath("storageHealth"), &config.StorageHealth)...)
+	errs = append(errs, validateStorageHealth(field.NewPath("storageHealth"), &config.StorageHealth)...)
+	return append(errs, validateSnapshots(field.NewPath("snapshots"), &config.Snapshots)...)
 }
 
 func validateClientConnection(path *field.Path, connection *managerv1alpha1.ClientConnection) field.ErrorList {

@@ -4,6 +4,7 @@
 package v1alpha1
 
 import (
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -29,11 +30,11 @@ const (
 type Consistency string
 
 const (
-	// ConsistencyApplication: every claim was cut while the hooks kept the application still.
+	// ConsistencyApplication is that every claim was cut while the hooks kept the application still.
 	ConsistencyApplication Consistency = "Application"
-	// ConsistencyCrash: as after a power cut, all claims at one instant.
+	// ConsistencyCrash is as after a power cut, all claims at one instant.
 	ConsistencyCrash Consistency = "Crash"
-	// ConsistencyUnknown: each claim is as after a power cut, but not all at one instant.
+	// ConsistencyUnknown is each claim as after a power cut, but not all at one instant.
 	ConsistencyUnknown Consistency = "Unknown"
 )
 
@@ -51,6 +52,30 @@ const (
 	PhaseReady Phase = "Ready"
 	// PhaseFailed is over. What was made of it is removed.
 	PhaseFailed Phase = "Failed"
+)
+
+// MemberState is how far one claim of a snapshot is.
+// +kubebuilder:validation:Enum=Planned;Cutting;Cut;Ready;Failed
+type MemberState string
+
+const (
+	// MemberPlanned has no VolumeSnapshot yet.
+	MemberPlanned MemberState = "Planned"
+	// MemberCutting has a VolumeSnapshot that the storage system has not cut, or is about to get one.
+	MemberCutting MemberState = "Cutting"
+	// MemberCut has its content fixed.
+	MemberCut MemberState = "Cut"
+	// MemberReady can be restored.
+	MemberReady MemberState = "Ready"
+	// MemberFailed has no snapshot and gets none.
+	MemberFailed MemberState = "Failed"
+)
+
+const (
+	// LabelSnapshot has on a VolumeSnapshot or VolumeGroupSnapshot the UID of the ApplicationSnapshot that it belongs to.
+	LabelSnapshot = "snapshot.roost.dev/snapshot-uid"
+	// FinalizerThaw keeps an ApplicationSnapshot until nothing is frozen that its journal tells how to thaw.
+	FinalizerThaw = "snapshot.roost.dev/thaw"
 )
 
 const (
@@ -215,6 +240,21 @@ type SnapshotMember struct {
 	// capacity of the claim when the snapshot began.
 	// +optional
 	Capacity *resource.Quantity `json:"capacity,omitempty"`
+	// storageClassName, accessModes, volumeMode and labels are the claim's when the snapshot began. A claim that is made from
+	// the snapshot gets them, even when the claim is long gone.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	StorageClassName string `json:"storageClassName,omitempty"`
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=4
+	AccessModes []corev1.PersistentVolumeAccessMode `json:"accessModes,omitempty"`
+	// +optional
+	// +kubebuilder:validation:Enum=Filesystem;Block
+	VolumeMode corev1.PersistentVolumeMode `json:"volumeMode,omitempty"`
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	Labels map[string]string `json:"labels,omitempty"`
 	// restoreSize is the least size of a claim that is made from it.
 	// +optional
 	RestoreSize *resource.Quantity `json:"restoreSize,omitempty"`
@@ -223,8 +263,7 @@ type SnapshotMember struct {
 	CutTime *metav1.MicroTime `json:"cutTime,omitempty"`
 	// state is how far the member is.
 	// +required
-	// +kubebuilder:validation:Enum=Planned;Cutting;Cut;Ready;Failed
-	State string `json:"state"`
+	State MemberState `json:"state"`
 	// message is why it failed, or what the storage system said last.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512

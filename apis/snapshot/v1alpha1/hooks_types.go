@@ -119,16 +119,37 @@ type Hook struct {
 type FreezeState string
 
 const (
-	// Freezing: a freeze command may run now, or have run.
+	// Freezing is that a freeze command may run now, or have run.
 	Freezing FreezeState = "Freezing"
-	// Frozen: all freeze commands have ended.
+	// Frozen is that all freeze commands have ended.
 	Frozen FreezeState = "Frozen"
-	// Thawing: thaw commands run.
+	// Thawing is that thaw commands run.
 	Thawing FreezeState = "Thawing"
-	// Thawed: nothing is frozen.
+	// Thawed is that nothing is frozen.
 	Thawed FreezeState = "Thawed"
-	// NotThawed: thaw commands failed until Roost gave up. A person must look.
+	// NotThawed is that thaw commands failed until Roost gave up. A person must look.
 	NotThawed FreezeState = "NotThawed"
+)
+
+// PodState is what was tried in a pod.
+// +kubebuilder:validation:Enum=Planned;Attempted;Frozen;Failed;Thawed;Gone;NotThawed
+type PodState string
+
+const (
+	// PodPlanned is a pod that nothing was tried in.
+	PodPlanned PodState = "Planned"
+	// PodAttempted is a pod where a command may run, or have run. It has to be thawed.
+	PodAttempted PodState = "Attempted"
+	// PodFrozen is a pod whose freeze command succeeded.
+	PodFrozen PodState = "Frozen"
+	// PodFailed is a pod whose freeze command failed. It has to be thawed.
+	PodFailed PodState = "Failed"
+	// PodThawed is a pod whose thaw command succeeded, or that has none to run.
+	PodThawed PodState = "Thawed"
+	// PodGone is a pod that is no more, or whose container was started anew, and what it froze with it.
+	PodGone PodState = "Gone"
+	// PodNotThawed is a pod whose thaw command failed until Roost gave up.
+	PodNotThawed PodState = "NotThawed"
 )
 
 // Freeze is the journal of a freeze. It is written before the first command runs, so that whoever comes next knows what
@@ -179,6 +200,14 @@ type FrozenPod struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=63
 	Container string `json:"container"`
+	// containerID is the container's when the freeze began: one that was started anew is not frozen.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	ContainerID string `json:"containerID,omitempty"`
+	// timerPID is the process in the container that thaws when nobody comes back. Empty where there is none.
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	TimerPID string `json:"timerPID,omitempty"`
 	// thaw is the command that undoes it, as it was when the freeze began.
 	// +optional
 	// +listType=atomic
@@ -189,8 +218,7 @@ type FrozenPod struct {
 	Timeout metav1.Duration `json:"timeout,omitempty"`
 	// state is what was tried.
 	// +required
-	// +kubebuilder:validation:Enum=Planned;Attempted;Frozen;Failed;Thawed;Gone;NotThawed
-	State string `json:"state"`
+	State PodState `json:"state"`
 	// output is the end of what the commands printed.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024

@@ -53,6 +53,49 @@ const (
 	ConditionUndoable = "Undoable"
 )
 
+// WorkloadState is how far a workload is that a restore in place stops and starts.
+// +kubebuilder:validation:Enum=Planned;Stopped;Started
+type WorkloadState string
+
+const (
+	// WorkloadPlanned is about to be scaled to 0.
+	WorkloadPlanned WorkloadState = "Planned"
+	// WorkloadStopped has been scaled to 0.
+	WorkloadStopped WorkloadState = "Stopped"
+	// WorkloadStarted has been given its replicas again, or was found with other replicas than 0 by then.
+	WorkloadStarted WorkloadState = "Started"
+)
+
+// ClaimState is how far a claim of a restore is.
+// +kubebuilder:validation:Enum=Planned;Populating;Populated;Swapping;Restored;RollingBack;RolledBack;Failed
+type ClaimState string
+
+const (
+	// ClaimPlanned has nothing yet.
+	ClaimPlanned ClaimState = "Planned"
+	// ClaimPopulating has a claim that the storage system fills, or is about to get one.
+	ClaimPopulating ClaimState = "Populating"
+	// ClaimPopulated has, in place, its new volume behind the temporary claim.
+	ClaimPopulated ClaimState = "Populated"
+	// ClaimSwapping has, in place, its volume changed.
+	ClaimSwapping ClaimState = "Swapping"
+	// ClaimRestored has the content of the snapshot, or gets it as soon as its first pod has a node.
+	ClaimRestored ClaimState = "Restored"
+	// ClaimRollingBack gets its old volume again.
+	ClaimRollingBack ClaimState = "RollingBack"
+	// ClaimRolledBack has it.
+	ClaimRolledBack ClaimState = "RolledBack"
+	// ClaimFailed has nothing and gets nothing.
+	ClaimFailed ClaimState = "Failed"
+)
+
+const (
+	// LabelRestore has the UID of the SnapshotRestore on what it makes: claims, VolumeSnapshots and VolumeSnapshotContents.
+	LabelRestore = "snapshot.roost.dev/restore-uid"
+	// FinalizerRestore keeps a SnapshotRestore until what it began is ended or undone.
+	FinalizerRestore = "snapshot.roost.dev/restore"
+)
+
 // AnnotationRestoring has on a claim the name of the SnapshotRestore that replaces its volume, while it does. No pod is
 // scheduled with such a claim.
 const AnnotationRestoring = "roost.dev/restoring"
@@ -254,8 +297,7 @@ type StoppedWorkload struct {
 	Owner string `json:"owner,omitempty"`
 	// state is how far it is.
 	// +required
-	// +kubebuilder:validation:Enum=Planned;Stopped;Started
-	State string `json:"state"`
+	State WorkloadState `json:"state"`
 }
 
 // RestoredClaim is a claim, what it is made from, and the volumes it had and has.
@@ -312,8 +354,7 @@ type RestoredClaim struct {
 	Manifest string `json:"manifest,omitempty"`
 	// state is how far the claim is.
 	// +required
-	// +kubebuilder:validation:Enum=Planned;Populating;Populated;Swapping;Restored;RollingBack;RolledBack;Failed
-	State string `json:"state"`
+	State ClaimState `json:"state"`
 	// message is what it waits for, or why it failed.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512

@@ -8,6 +8,7 @@
 package v1alpha1
 
 import (
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -435,6 +436,18 @@ func (in *SnapshotMember) DeepCopyInto(out *SnapshotMember) {
 		in, out := &in.Capacity, &out.Capacity
 		x := (*in).DeepCopy()
 		*out = &x
+	}
+	if in.AccessModes != nil {
+		in, out := &in.AccessModes, &out.AccessModes
+		*out = make([]corev1.PersistentVolumeAccessMode, len(*in))
+		copy(*out, *in)
+	}
+	if in.Labels != nil {
+		in, out := &in.Labels, &out.Labels
+		*out = make(map[string]string, len(*in))
+		for key, val := range *in {
+			(*out)[key] = val
+		}
 	}
 	if in.RestoreSize != nil {
 		in, out := &in.RestoreSize, &out.RestoreSize
