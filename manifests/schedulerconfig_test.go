@@ -33,6 +33,7 @@ import (
 const (
 	volumeLocality = "VolumeLocality"
 	storageHealth  = "StorageHealth"
+	restoreGate    = "RestoreGate"
 	pluginWeight   = 15
 )
 
@@ -47,11 +48,19 @@ type scoring struct{ name string }
 // standIn is scoring with a PostFilter.
 type standIn struct{ scoring }
 
+// gate holds pods, and no more.
+type gate struct{}
+
 var (
 	_ fwk.PostFilterPlugin = standIn{}
 	_ fwk.FilterPlugin     = scoring{}
 	_ fwk.ScorePlugin      = scoring{}
+	_ fwk.PreEnqueuePlugin = gate{}
 )
+
+func (gate) Name() string { return restoreGate }
+
+func (gate) PreEnqueue(context.Context, *corev1.Pod) *fwk.Status { return nil }
 
 func (s scoring) Name() string { return s.name }
 
@@ -91,6 +100,9 @@ func plugins(t *testing.T, profiles ...schedconfig.KubeSchedulerProfile) map[str
 		},
 		storageHealth: func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {
 			return scoring{storageHealth}, nil
+		},
+		restoreGate: func(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {
+			return gate{}, nil
 		},
 	})}
 	if len(profiles) > 0 {
@@ -150,6 +162,9 @@ func TestConfigurations(t *testing.T) {
 			// After the stock ones, which leave fewer nodes to ask about.
 			if diff := cmp.Diff(append(names(stock.Filter), volumeLocality, storageHealth), names(got.Filter)); diff != "" {
 				t.Errorf("Filter plugins (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(append(names(stock.PreEnqueue), restoreGate), names(got.PreEnqueue)); diff != "" {
+				t.Errorf("PreEnqueue plugins (-want +got):\n%s", diff)
 			}
 		})
 	}

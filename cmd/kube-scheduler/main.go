@@ -15,6 +15,7 @@ import (
 	_ "roost.dev/roost/apis/config/scheme" // the plugins' arguments
 	"roost.dev/roost/drivers"
 	"roost.dev/roost/plugins"
+	"roost.dev/roost/plugins/restoregate"
 	"roost.dev/roost/plugins/storagehealth"
 	"roost.dev/roost/plugins/volumelocality"
 )
@@ -25,6 +26,7 @@ func main() {
 	shared := plugins.NewDrivers(metrics)
 	command := app.NewSchedulerCommand(
 		app.WithPlugin(storagehealth.Name, storagehealth.NewFactory(shared, plugins.NewStorageNodes())),
+		app.WithPlugin(restoregate.Name, restoregate.New),
 		app.WithPlugin(volumelocality.Name, volumelocality.NewFactory(shared)),
 	)
 	os.Exit(cli.Run(command))
