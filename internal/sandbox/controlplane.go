@@ -52,6 +52,11 @@ func startControlPlane(ctx context.Context, dir directory, opts Options, died fu
 	etcd.StopTimeout, apiServer.StopTimeout = stopGrace, stopGrace
 	etcd.Configure().Set("unsafe-no-fsync", "true")
 	var err error
+	if opts.has(Kwok) {
+		if err = trustKubelets(dir, apiServer); err != nil {
+			return nil, err
+		}
+	}
 	if etcd.Path, err = writeLauncher(dir, etcdName, opts.program("k8s/etcd")); err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func (s *Sandbox) startKwok(ctx context.Context) error {
 	config := s.dir.path("kwok.yaml")
 	documents := []string{
 		kwokOptions, nodefast.DefaultNodeInit, nodeheartbeat.DefaultNodeHeartbeatWithLease,
-		podfast.DefaultPodReady, podfast.DefaultPodComplete, podDelete,
+		withContainerIDs(podfast.DefaultPodReady), podfast.DefaultPodComplete, podDelete,
 		kwokNodes,
 	}
 	if err := os.WriteFile(config, []byte(strings.Join(documents, "\n---\n")), 0o600); err != nil {
@@ -93,6 +93,13 @@ func (s *Sandbox) startKwok(ctx context.Context) error {
 		"--node-lease-duration-seconds=40",
 		"--server-address=" + s.kwokAddress,
 	}})
+}
+
+// withContainerIDs completes kwok's stage that starts a pod: it tells no container ids, which a kubelet always does. They tell
+// a container from the one that it was before it was started anew.
+func withContainerIDs(stage string) string {
+	const before = "        name: {{ .name | Quote }}\n        ready: true\n"
+	return strings.ReplaceAll(stage, before, "        containerID: kwok://{{ $.metadata.uid }}/{{ .name }}\n"+before)
 }
 
 // kwokUser is who kwok is to the API server.

@@ -102,6 +102,9 @@ func (s *Sandbox) createNodes(ctx context.Context) error {
 	for i := range s.opts.Nodes.Count {
 		group.Go(func() error {
 			node := s.opts.Nodes.node(i, !s.opts.has(Kwok))
+			if s.execs != nil {
+				setKubeletEndpoint(node, s.execs.Port())
+			}
 			if err := s.Client.Create(ctx, node); err != nil {
 				return fmt.Errorf("creating node %s: %w", node.Name, err)
 			}

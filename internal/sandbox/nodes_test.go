@@ -4,10 +4,12 @@
 package sandbox
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	podfast "sigs.k8s.io/kwok/kustomize/stage/pod/fast"
 )
 
 func TestNodesAreSpreadEvenly(t *testing.T) {
@@ -87,5 +89,24 @@ func TestNode(t *testing.T) {
 	driver := nodes.csiNode(node).Spec.Drivers[0]
 	if driver.NodeID != "node-123" || *driver.Allocatable.Count != 7 {
 		t.Errorf("CSINode driver is %+v, want node id node-123 and 7 volumes", driver)
+	}
+}
+
+func TestKubeletEndpointIsOnLoopback(t *testing.T) {
+	node := Nodes{Count: 1, Racks: 1, Zones: 1}.node(0, false)
+	setKubeletEndpoint(node, 4711)
+	want := []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "127.0.0.1"}, {Type: corev1.NodeHostName, Address: "node-000"}}
+	if diff := cmp.Diff(want, node.Status.Addresses); diff != "" {
+		t.Errorf("addresses (-want +got):\n%s", diff)
+	}
+	if got := node.Status.DaemonEndpoints.KubeletEndpoint.Port; got != 4711 {
+		t.Errorf("port = %d, want 4711", got)
+	}
+}
+
+func TestStartedContainersHaveIDs(t *testing.T) {
+	stage := withContainerIDs(podfast.DefaultPodReady)
+	if got := strings.Count(stage, "containerID: kwok://"); got != 2 {
+		t.Errorf("%d container ids in kwok's stage, want one each for containers and init containers:\n%s", got, stage)
 	}
 }

@@ -28,12 +28,13 @@ const (
 	StockScheduler Component = "stock-scheduler"
 	// RoostScheduler is our scheduler, schedulerName roost. StartScheduler can start it later.
 	RoostScheduler Component = "roost-scheduler"
-	// Kwok simulates the kubelets. Without it, nodes are Ready from the beginning and pods stay Pending once bound.
+	// Kwok simulates the kubelets. Without it, nodes are Ready from the beginning, pods stay Pending once bound, and no
+	// command can be run in them.
 	Kwok Component = "kwok"
 	// Storage is simstorage, the storage system.
 	Storage Component = "storage"
 	// Sidecars are csi-provisioner, csi-attacher and csi-snapshotter in front of simstorage, and the snapshot-controller
-	// with its CustomResourceDefinitions.
+	// with its CustomResourceDefinitions, all for snapshots of one volume and of several.
 	Sidecars Component = "sidecars"
 	// RoostManager is our controller manager. StartManager can start it later.
 	RoostManager Component = "roost-manager"

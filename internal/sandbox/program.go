@@ -69,6 +69,8 @@ func startProgram(dir directory, spec programSpec) (*program, error) {
 	go func() {
 		defer close(p.done)
 		p.err = p.cmd.Wait()
+		// What it has started and not ended, of its own group, goes with it.
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 		_ = os.Remove(pidFile)
 	}()
 	if noted != nil {

@@ -211,3 +211,38 @@ func TestLogTail(t *testing.T) {
 		t.Errorf("tail (-want +got):\n%s", diff)
 	}
 }
+
+func TestWhatAProgramLeavesInItsGroupEndsWithIt(t *testing.T) {
+	dir := testDirectory(t)
+	noted := dir.path("child")
+	p, err := startProgram(dir, shell("parent", "sleep 600 & echo $! >"+noted+".draft; mv "+noted+".draft "+noted+"; wait"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.waitUntil(t.Context(), within, func() bool { return exists(noted) }); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(noted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.kill()
+	deadline := time.After(within)
+	for running(child) {
+		select {
+		case <-deadline:
+			t.Fatal("the child lives on")
+		default:
+		}
+	}
+}
+
+// running tells whether a process is there and has not ended. One that has no parent that waits for it stays a while.
+func running(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	return err == nil && !strings.Contains(string(stat), ") Z ")
+}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,6 +26,7 @@ import (
 	schedulingv1alpha1 "sigs.k8s.io/scheduler-plugins/apis/scheduling/v1alpha1"
 
 	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
+	"roost.dev/roost/internal/sandbox/podexec"
 	"roost.dev/roost/test/simstorage/admin"
 )
 
@@ -42,7 +44,8 @@ type Sandbox struct {
 	Config *rest.Config
 	// Kubeconfig is the path of the administrator's kubeconfig.
 	Kubeconfig string
-	// Client connects as an administrator and knows the kinds of Kubernetes, of Roost, of CSI snapshots and of pod groups.
+	// Client connects as an administrator and knows the kinds of Kubernetes, of Roost, of CSI snapshots, also of groups, and of pod
+	// groups.
 	Client client.WithWatch
 	// Sim administers simstorage and makes its faults. It is nil without Storage.
 	Sim *admin.Client
@@ -55,6 +58,8 @@ type Sandbox struct {
 	controlPlane *controlPlane
 	// kwokAddress is where kwok tells which nodes it simulates.
 	kwokAddress string
+	// execs runs commands in simulated pods. It is nil without kwok.
+	execs *podexec.Server
 
 	stop     sync.Once
 	mu       sync.Mutex
@@ -171,6 +176,7 @@ func newScheme() *runtime.Scheme {
 	utilruntime.Must(clientscheme.AddToScheme(scheme))
 	utilruntime.Must(storagev1alpha1.AddToScheme(scheme))
 	utilruntime.Must(snapshotv1.AddToScheme(scheme))
+	utilruntime.Must(groupsnapshotv1.AddToScheme(scheme))
 	utilruntime.Must(schedulingv1alpha1.AddToScheme(scheme))
 	return scheme
 }
@@ -214,6 +220,9 @@ func (s *Sandbox) installDefinitions(ctx context.Context) error {
 func (s *Sandbox) bringUpNodes(ctx context.Context) error {
 	if s.opts.has(Kwok) {
 		if err := s.startKwok(ctx); err != nil {
+			return err
+		}
+		if err := s.startExecs(); err != nil {
 			return err
 		}
 	}
@@ -326,6 +335,9 @@ func (s *Sandbox) tearDown() {
 	programs := s.programs
 	s.programs = map[string]*program{}
 	s.mu.Unlock()
+	if s.execs != nil {
+		s.execs.Close()
+	}
 	var stopping sync.WaitGroup
 	for _, p := range programs {
 		stopping.Go(p.stop)

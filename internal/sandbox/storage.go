@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,6 +31,11 @@ const (
 	sidecarQPS = "--kube-api-qps=200"
 	// sidecarBurst goes with sidecarQPS.
 	sidecarBurst = "--kube-api-burst=400"
+	// groupSnapshots has snapshots taken of several volumes at one moment, which is off by default.
+	groupSnapshots = "--feature-gates=CSIVolumeGroupSnapshot=true"
+
+	annotationDefaultClass      = "snapshot.storage.kubernetes.io/is-default-class"
+	annotationDefaultGroupClass = "groupsnapshot.storage.kubernetes.io/is-default-class"
 )
 
 // startStorage starts simstorage and waits until it serves.
@@ -40,6 +46,7 @@ func (s *Sandbox) startStorage(ctx context.Context) error {
 		"--csi-address=" + s.csiSocket(),
 		"--admin-address=127.0.0.1:0",
 		"--admin-address-file=" + addressFile,
+		"--data-dir=" + s.DataDir(),
 	}}
 	if err := s.startAndWait(ctx, spec, func() bool { return exists(addressFile) && exists(s.csiSocket()) }); err != nil {
 		return err
@@ -68,8 +75,8 @@ func (s *Sandbox) startSidecars(ctx context.Context) error {
 			"--feature-gates=Topology=true", "--default-fstype=ext4", "--extra-create-metadata",
 		}, driver...)},
 		{name: "csi-attacher", args: append([]string{"--default-fstype=ext4", "--worker-threads=50"}, driver...)},
-		{name: "csi-snapshotter", args: append([]string{"--extra-create-metadata"}, driver...)},
-		{name: "snapshot-controller", args: common},
+		{name: "csi-snapshotter", args: append([]string{"--extra-create-metadata", groupSnapshots}, driver...)},
+		{name: "snapshot-controller", args: append([]string{groupSnapshots}, common...)},
 	} {
 		sidecar.path = "k8s/" + sidecar.name
 		if err := s.start(ctx, sidecar); err != nil {
@@ -98,11 +105,23 @@ func (s *Sandbox) storageObjects() []client.Object {
 		class(StorageClassPinned, "replicas"),
 	}
 	if s.opts.has(Sidecars) {
-		objects = append(objects, &snapshotv1.VolumeSnapshotClass{
-			ObjectMeta:     metav1.ObjectMeta{Name: StorageClass},
-			Driver:         Provisioner,
-			DeletionPolicy: snapshotv1.VolumeSnapshotContentDelete,
-		})
+		objects = append(objects, snapshotClasses()...)
 	}
 	return objects
+}
+
+// snapshotClasses are the defaults of the driver, for snapshots of one volume and of several. Both are called StorageClass.
+func snapshotClasses() []client.Object {
+	return []client.Object{
+		&snapshotv1.VolumeSnapshotClass{
+			ObjectMeta:     metav1.ObjectMeta{Name: StorageClass, Annotations: map[string]string{annotationDefaultClass: "true"}},
+			Driver:         Provisioner,
+			DeletionPolicy: snapshotv1.VolumeSnapshotContentDelete,
+		},
+		&groupsnapshotv1.VolumeGroupSnapshotClass{
+			ObjectMeta:     metav1.ObjectMeta{Name: StorageClass, Annotations: map[string]string{annotationDefaultGroupClass: "true"}},
+			Driver:         Provisioner,
+			DeletionPolicy: snapshotv1.VolumeSnapshotContentDelete,
+		},
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
 	"roost.dev/roost/test/simstorage/cluster"
+	"roost.dev/roost/test/simstorage/content"
 )
 
 const gib = int64(1) << 30
@@ -41,6 +43,11 @@ func serve(t *testing.T) (client *Client, model *cluster.Cluster, v cluster.Volu
 	if err := model.AttachVolume(cluster.Attach{Handle: v.Handle, Node: "n1", Sharing: cluster.SingleNode}); err != nil {
 		t.Fatal(err)
 	}
+	store, err := content.Open(filepath.Join(t.TempDir(), "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
 	listener, err := Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +55,7 @@ func serve(t *testing.T) (client *Client, model *cluster.Cluster, v cluster.Volu
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() {
-		served <- NewServer(model, func() map[string]int64 { return map[string]int64{"CreateVolume": 3} }).Serve(ctx, listener)
+		served <- NewServer(model, store, func() map[string]int64 { return map[string]int64{"CreateVolume": 3} }).Serve(ctx, listener)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -73,9 +80,13 @@ func must[T any](t *testing.T) func(T, error) T {
 func TestReadState(t *testing.T) {
 	client, model, v, _ := serve(t)
 	snapshot := must[cluster.Snapshot](t)(model.CreateSnapshot("s", v.Handle))
-	volumes := must[[]cluster.Volume](t)(client.Volumes(t.Context()))
-	if diff := cmp.Diff(model.Volumes(), volumes); diff != "" {
+	group := must[cluster.GroupSnapshot](t)(model.CreateGroupSnapshot("g", []string{v.Handle}))
+	volumes := must[[]Volume](t)(client.Volumes(t.Context()))
+	if diff := cmp.Diff(model.Volumes(), []cluster.Volume{volumes[0].Volume}); diff != "" {
 		t.Errorf("volumes (-want +got):\n%s", diff)
+	}
+	if want := filepath.Join("data", "volumes", v.Handle); !strings.HasSuffix(volumes[0].Directory, want) {
+		t.Errorf("directory = %s, want %s below it", volumes[0].Directory, want)
 	}
 	if volumes[0].Name != "pvc-1" || len(volumes[0].Replicas) != 2 || volumes[0].Attached[0] != "n1" {
 		t.Errorf("volume = %+v", volumes[0])
@@ -83,8 +94,16 @@ func TestReadState(t *testing.T) {
 	if diff := cmp.Diff(model.Nodes(), must[[]cluster.Node](t)(client.Nodes(t.Context()))); diff != "" {
 		t.Errorf("nodes (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]cluster.Snapshot{snapshot}, must[[]cluster.Snapshot](t)(client.Snapshots(t.Context()))); diff != "" {
-		t.Errorf("snapshots (-want +got):\n%s", diff)
+	directories := map[string]string{}
+	for _, s := range must[[]Snapshot](t)(client.Snapshots(t.Context())) {
+		directories[s.ID] = filepath.Base(s.Directory)
+	}
+	member := group.Snapshots[0].ID
+	if diff := cmp.Diff(map[string]string{snapshot.ID: snapshot.ID, member: member}, directories); diff != "" {
+		t.Errorf("snapshots and their directories (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]cluster.GroupSnapshot{group}, must[[]cluster.GroupSnapshot](t)(client.GroupSnapshots(t.Context()))); diff != "" {
+		t.Errorf("group snapshots (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(map[string]int64{"CreateVolume": 3}, must[map[string]int64](t)(client.Calls(t.Context()))); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
@@ -97,13 +116,17 @@ func TestReadState(t *testing.T) {
 func TestInjectFaults(t *testing.T) {
 	client, model, v, _ := serve(t)
 	ctx := t.Context()
+	snapshots := SnapshotFault{
+		Volumes: []string{v.Handle}, Fail: true, CutDelay: metav1.Duration{Duration: time.Second},
+		Delay: metav1.Duration{Duration: time.Minute}, Skew: metav1.Duration{Duration: -time.Hour}, NoSize: true,
+	}
 	for name, err := range map[string]error{
 		"SetNodeState":    client.SetNodeState(ctx, "n2", storagev1alpha1.StorageDown, "disk gone"),
 		"SetCutOff":       client.SetCutOff(ctx, "n1", true),
 		"SetReplicaState": client.SetReplicaState(ctx, v.Handle, "n2", storagev1alpha1.ReplicaStale),
 		"SetAPI":          client.SetAPI(ctx, true, 2*time.Second),
 		"SetPublisher":    client.SetPublisher(ctx, true),
-		"SetSnapshots":    client.SetSnapshots(ctx, true, time.Minute),
+		"SetSnapshots":    client.SetSnapshots(ctx, snapshots),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -117,7 +140,7 @@ func TestInjectFaults(t *testing.T) {
 	want := Faults{
 		API:       APIFault{Down: true, Delay: metav1.Duration{Duration: 2 * time.Second}},
 		Publisher: PublisherFault{Silent: true},
-		Snapshots: SnapshotFault{Fail: true, Delay: metav1.Duration{Duration: time.Minute}},
+		Snapshots: snapshots,
 	}
 	if diff := cmp.Diff(want, must[Faults](t)(client.Faults(ctx))); diff != "" {
 		t.Errorf("faults (-want +got):\n%s", diff)
@@ -204,7 +227,7 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 		"a way of fencing not known":    {client.SetFencing(ctx, "Sometimes"), []string{"mode", `"Sometimes"`, "Automatic or Manual"}},
 		"a fence from a node not there": {client.SetFence(ctx, v.Handle, "n9", true), []string{`"n9"`}},
 		"a delay that goes back":        {client.SetAPI(ctx, false, -time.Second), []string{"delay", "-1s"}},
-		"a snapshot delay of that kind": {client.SetSnapshots(ctx, false, -time.Second), []string{"delay", "-1s"}},
+		"a snapshot delay of that kind": {client.SetSnapshots(ctx, SnapshotFault{Delay: metav1.Duration{Duration: -time.Second}}), []string{"delay", "-1s"}},
 		"nobody listens":                {NewClient("127.0.0.1:1").SetPublisher(ctx, true), []string{"asking simstorage"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,14 +28,19 @@ func NewClient(address string) *Client {
 	return &Client{base: "http://" + address}
 }
 
-// Volumes returns all volumes, sorted by handle.
-func (c *Client) Volumes(ctx context.Context) ([]cluster.Volume, error) {
-	return get[[]cluster.Volume](ctx, c, "volumes")
+// Volumes returns all volumes and where their content is, sorted by handle.
+func (c *Client) Volumes(ctx context.Context) ([]Volume, error) {
+	return get[[]Volume](ctx, c, "volumes")
 }
 
-// Snapshots returns all snapshots, sorted by id.
-func (c *Client) Snapshots(ctx context.Context) ([]cluster.Snapshot, error) {
-	return get[[]cluster.Snapshot](ctx, c, "snapshots")
+// Snapshots returns all snapshots and where their content is, sorted by id.
+func (c *Client) Snapshots(ctx context.Context) ([]Snapshot, error) {
+	return get[[]Snapshot](ctx, c, "snapshots")
+}
+
+// GroupSnapshots returns all group snapshots with their members, sorted by id.
+func (c *Client) GroupSnapshots(ctx context.Context) ([]cluster.GroupSnapshot, error) {
+	return get[[]cluster.GroupSnapshot](ctx, c, "group-snapshots")
 }
 
 // Nodes returns all Kubernetes nodes that simstorage knows, sorted by name.
@@ -103,9 +108,9 @@ func (c *Client) SetPublisher(ctx context.Context, silent bool) error {
 	return c.put(ctx, PublisherFault{Silent: silent}, "faults", "publisher")
 }
 
-// SetSnapshots sets whether new snapshots fail, and how long after the cut they are not ready.
-func (c *Client) SetSnapshots(ctx context.Context, fail bool, delay time.Duration) error {
-	return c.put(ctx, SnapshotFault{Fail: fail, Delay: metav1.Duration{Duration: delay}}, "faults", "snapshots")
+// SetSnapshots sets how snapshots that are taken from now on behave. The zero value is as it should be.
+func (c *Client) SetSnapshots(ctx context.Context, fault SnapshotFault) error {
+	return c.put(ctx, fault, "faults", "snapshots")
 }
 
 func (c *Client) put(ctx context.Context, body any, path ...string) error {

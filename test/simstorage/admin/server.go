@@ -16,6 +16,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"roost.dev/roost/test/simstorage/cluster"
+	"roost.dev/roost/test/simstorage/content"
 )
 
 const (
@@ -26,12 +27,13 @@ const (
 // Server answers the admin API.
 type Server struct {
 	cluster *cluster.Cluster
+	content *content.Store
 	calls   func() map[string]int64
 }
 
-// NewServer returns a server for a model; calls tells how often each CSI call was made.
-func NewServer(c *cluster.Cluster, calls func() map[string]int64) *Server {
-	return &Server{cluster: c, calls: calls}
+// NewServer returns a server for a model and its content, which may be nil; calls tells how often each CSI call was made.
+func NewServer(c *cluster.Cluster, store *content.Store, calls func() map[string]int64) *Server {
+	return &Server{cluster: c, content: store, calls: calls}
 }
 
 // Listen opens a TCP address, which must be one of the loopback interface. Port 0 chooses a free one.
@@ -66,8 +68,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 // Handler returns the API's routes.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /volumes", answer(s.cluster.Volumes))
-	mux.HandleFunc("GET /snapshots", answer(s.cluster.Snapshots))
+	mux.HandleFunc("GET /volumes", answer(s.volumes))
+	mux.HandleFunc("GET /snapshots", answer(s.snapshots))
+	mux.HandleFunc("GET /group-snapshots", answer(s.cluster.GroupSnapshots))
 	mux.HandleFunc("GET /nodes", answer(s.cluster.Nodes))
 	mux.HandleFunc("GET /violations", answer(s.cluster.Violations))
 	mux.HandleFunc("GET /calls", answer(s.calls))
@@ -102,7 +105,10 @@ func (s *Server) Handler() http.Handler {
 		return nil
 	}))
 	mux.HandleFunc("PUT /faults/snapshots", change(func(_ *http.Request, body SnapshotFault) error {
-		return s.cluster.SetSnapshots(body.Fail, body.Delay.Duration)
+		return s.cluster.SetSnapshots(cluster.SnapshotFaults{
+			Volumes: body.Volumes, Fail: body.Fail, CutDelay: body.CutDelay.Duration, ReadyDelay: body.Delay.Duration,
+			Skew: body.Skew.Duration, NoSize: body.NoSize,
+		})
 	}))
 	return mux
 }
@@ -112,8 +118,30 @@ func (s *Server) faults() Faults {
 	return Faults{
 		API:       APIFault{Down: f.APIDown, Delay: metav1.Duration{Duration: f.APIDelay}},
 		Publisher: PublisherFault{Silent: f.PublisherSilent},
-		Snapshots: SnapshotFault{Fail: f.SnapshotsFail, Delay: metav1.Duration{Duration: f.SnapshotDelay}},
+		Snapshots: SnapshotFault{
+			Volumes: f.Snapshots.Volumes, Fail: f.Snapshots.Fail, CutDelay: metav1.Duration{Duration: f.Snapshots.CutDelay},
+			Delay: metav1.Duration{Duration: f.Snapshots.ReadyDelay}, Skew: metav1.Duration{Duration: f.Snapshots.Skew},
+			NoSize: f.Snapshots.NoSize,
+		},
 	}
+}
+
+func (s *Server) volumes() []Volume {
+	volumes := s.cluster.Volumes()
+	views := make([]Volume, 0, len(volumes))
+	for _, v := range volumes {
+		views = append(views, Volume{Volume: v, Directory: s.content.VolumeDir(v.Handle)})
+	}
+	return views
+}
+
+func (s *Server) snapshots() []Snapshot {
+	snapshots := s.cluster.Snapshots()
+	views := make([]Snapshot, 0, len(snapshots))
+	for _, snapshot := range snapshots {
+		views = append(views, Snapshot{Snapshot: snapshot, Directory: s.content.SnapshotDir(snapshot.ID)})
+	}
+	return views
 }
 
 // answer serves what read returns.

@@ -28,10 +28,36 @@ type PublisherFault struct {
 	Silent bool `json:"silent"`
 }
 
-// SnapshotFault is how new snapshots behave: they fail, or are not ready for the time of the delay.
+// SnapshotFault is how snapshots that are taken from now on behave, alone or in a group. A snapshot that never becomes ready
+// has a delay that no test outlasts.
 type SnapshotFault struct {
-	Fail  bool            `json:"fail"`
+	// Volumes are the handles of the volumes concerned; none is all.
+	Volumes []string `json:"volumes,omitempty"`
+	// Fail makes taking a snapshot fail.
+	Fail bool `json:"fail"`
+	// CutDelay is how long the CSI call takes before the cut. A call that is given up before does not cut.
+	CutDelay metav1.Duration `json:"cutDelay,omitzero"`
+	// Delay is how long after the cut the snapshot is not ready.
 	Delay metav1.Duration `json:"delay,omitzero"`
+	// Skew is how far the creation time is ahead of the cut; behind, where it is negative.
+	Skew metav1.Duration `json:"skew,omitzero"`
+	// NoSize makes the restore size 0, which CSI allows.
+	NoSize bool `json:"noSize,omitempty"`
+}
+
+// Volume is a volume and where its content is.
+type Volume struct {
+	cluster.Volume
+	// Directory is where who plays a pod reads and writes what the volume holds. It may not exist while the volume is empty:
+	// who writes makes it. It is empty where simstorage keeps no content.
+	Directory string `json:"directory,omitempty"`
+}
+
+// Snapshot is a snapshot and where its content is.
+type Snapshot struct {
+	cluster.Snapshot
+	// Directory is where the copy is. It is empty where simstorage keeps no content.
+	Directory string `json:"directory,omitempty"`
 }
 
 type nodeState struct {

@@ -89,6 +89,7 @@ func TestBadOptions(t *testing.T) {
 		"a capacity of nothing":      {func(o *Options) { o.PoolCapacity = "0" }, []string{"pool capacity", "0"}},
 		"a heartbeat too slow":       {func(o *Options) { o.Heartbeat = time.Hour }, []string{"heartbeat", "1h0m0s", "1m0s"}},
 		"an admin address for all":   {func(o *Options) { o.AdminAddress = "0.0.0.0:0" }, []string{"admin address", "0.0.0.0:0", "loopback"}},
+		"a data directory in use":    {func(o *Options) { o.DataDir = filepath.Dir(o.Kubeconfig) }, []string{"--data-dir", "not empty"}},
 		"an address file in nowhere": {func(o *Options) { o.AdminAddressFile = "/nowhere/file" }, []string{"--admin-address-file", "/nowhere"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,6 +17,7 @@ type Options struct {
 	CSIAddress       string
 	AdminAddress     string
 	AdminAddressFile string
+	DataDir          string
 	PoolCapacity     string
 	Heartbeat        time.Duration
 }
@@ -32,6 +33,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.CSIAddress, "csi-address", o.CSIAddress, "Path of the unix socket that the CSI services are served on. Required.")
 	flags.StringVar(&o.AdminAddress, "admin-address", o.AdminAddress, "Loopback address of the admin API. Port 0 chooses a free one.")
 	flags.StringVar(&o.AdminAddressFile, "admin-address-file", o.AdminAddressFile, "File that the admin API's address is written to while simstorage runs.")
+	flags.StringVar(&o.DataDir, "data-dir", o.DataDir, "New directory for what volumes and snapshots hold. Empty means that they hold nothing. It is left behind.")
 	flags.StringVar(&o.PoolCapacity, "pool-capacity", o.PoolCapacity, "Size of every storage node's pool, such as 500Gi.")
 	flags.DurationVar(&o.Heartbeat, "heartbeat", o.Heartbeat, "Longest time between two heartbeats of a node's storage report, at most 1m.")
 }

@@ -17,6 +17,7 @@ import (
 
 	"roost.dev/roost/test/simstorage/admin"
 	"roost.dev/roost/test/simstorage/cluster"
+	"roost.dev/roost/test/simstorage/content"
 	"roost.dev/roost/test/simstorage/csiserver"
 	"roost.dev/roost/test/simstorage/kubelets"
 	"roost.dev/roost/test/simstorage/nodewatch"
@@ -30,6 +31,8 @@ type parts struct {
 	csi       *csiserver.Server
 	admin     *admin.Server
 	publisher *publish.Publisher
+	// content is nil where volumes hold nothing.
+	content *content.Store
 }
 
 // Run runs simstorage until ctx ends or one of its parts fails.
@@ -51,7 +54,7 @@ func Run(ctx context.Context, o *Options) error {
 	}
 	err = p.run(ctx, csiListener, adminListener)
 	klog.FromContext(ctx).Info("Stopped")
-	return errors.Join(err, removeAddress(o.AdminAddressFile))
+	return errors.Join(err, removeAddress(o.AdminAddressFile), p.content.Close())
 }
 
 func build(o *Options) (*parts, error) {
@@ -85,11 +88,27 @@ func build(o *Options) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	driver := csiserver.New(csiserver.Options{Cluster: model, Clock: realClock, Ready: nodes.HasSynced})
+	store, err := openContent(o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	driver := csiserver.New(csiserver.Options{Cluster: model, Clock: realClock, Ready: nodes.HasSynced, Content: store})
 	return &parts{
-		nodes: nodes, kubelets: nodesKubelets, csi: driver,
-		admin: admin.NewServer(model, driver.Calls), publisher: publisher,
+		nodes: nodes, kubelets: nodesKubelets, csi: driver, content: store,
+		admin: admin.NewServer(model, store, driver.Calls), publisher: publisher,
 	}, nil
+}
+
+// openContent returns nil where there is no data directory.
+func openContent(dir string) (*content.Store, error) {
+	if dir == "" {
+		return nil, nil //nolint:nilnil // a nil store is one that keeps nothing
+	}
+	store, err := content.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("--data-dir: %w", err)
+	}
+	return store, nil
 }
 
 func (p *parts) run(ctx context.Context, csiListener, adminListener net.Listener) error {

@@ -49,6 +49,7 @@ type Cluster struct {
 	nodes      map[string]*node
 	volumes    map[string]*volume
 	snapshots  map[string]*Snapshot
+	groups     map[string]*groupSnapshot
 	used       map[string]int64 // by node name, also for nodes that are gone
 	faults     Faults
 	fencing    Fencing
@@ -67,6 +68,7 @@ func New(o Options) (*Cluster, error) {
 		nodes:        map[string]*node{},
 		volumes:      map[string]*volume{},
 		snapshots:    map[string]*Snapshot{},
+		groups:       map[string]*groupSnapshot{},
 		used:         map[string]int64{},
 		fencing:      FencingAutomatic,
 	}, nil

@@ -10,6 +10,7 @@
 // Invariants:
 //   - A volume has at most one replica a node, and its size is charged to the pool of every node with a replica, whatever
 //     the replica's state. Snapshots are thin and are charged to no pool.
+//   - The members of a group snapshot are cut at one moment, all or none, and are deleted together.
 //   - Volumes survive their nodes: when a Node object goes, the replicas on it stay and are not usable until it is back.
 //   - Faults are independent. A node's storage state does not change the state of the replicas on it, so that a test
 //     decides both; what cannot serve is decided by usable alone.
@@ -20,5 +21,6 @@
 //     reached and the volume is neither attached to nor published on it.
 //
 // All state is in memory: a restart forgets every volume. The package does no I/O, starts no goroutine, reads time only
-// from its clock and knows neither CSI nor the Kubernetes API's clients.
+// from its clock and knows neither CSI nor the Kubernetes API's clients. What volumes hold is not its business: package
+// content keeps that.
 package cluster

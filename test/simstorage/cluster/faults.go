@@ -3,7 +3,10 @@
 
 package cluster
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Faults are what is wrong with the storage system as a whole. The zero value is a system that works.
 type Faults struct {
@@ -13,17 +16,41 @@ type Faults struct {
 	APIDelay time.Duration
 	// PublisherSilent stops heartbeats and topology updates.
 	PublisherSilent bool
-	// SnapshotsFail makes new snapshots fail.
-	SnapshotsFail bool
-	// SnapshotDelay is how long a new snapshot is not ready to use after its cut.
-	SnapshotDelay time.Duration
+	// Snapshots are what is wrong with snapshots.
+	Snapshots SnapshotFaults
+}
+
+// SnapshotFaults are what is wrong with snapshots that are taken from now on, alone or in a group.
+type SnapshotFaults struct {
+	// Volumes are the handles of the volumes whose snapshots are concerned; none is all.
+	Volumes []string
+	// Fail makes new snapshots fail.
+	Fail bool
+	// CutDelay is how long the call that makes a snapshot takes before the cut.
+	CutDelay time.Duration
+	// ReadyDelay is how long a new snapshot is not ready to use after its cut.
+	ReadyDelay time.Duration
+	// Skew is how far the storage system's clock is ahead where it tells the time of a cut; behind, where it is negative.
+	Skew time.Duration
+	// NoSize makes the storage system tell no size.
+	NoSize bool
+}
+
+// of returns the faults of one volume's snapshots.
+func (f SnapshotFaults) of(handle string) SnapshotFaults {
+	if len(f.Volumes) > 0 && !slices.Contains(f.Volumes, handle) {
+		return SnapshotFaults{}
+	}
+	return f
 }
 
 // Faults returns the faults in force.
 func (c *Cluster) Faults() Faults {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.faults
+	faults := c.faults
+	faults.Snapshots.Volumes = slices.Clone(faults.Snapshots.Volumes)
+	return faults
 }
 
 // SetAPI sets how the storage API is.
@@ -49,12 +76,27 @@ func (c *Cluster) SetPublisher(silent bool) {
 }
 
 // SetSnapshots sets how snapshots that are taken from now on behave.
-func (c *Cluster) SetSnapshots(fail bool, delay time.Duration) error {
-	if delay < 0 {
-		return errorf(Invalid, "delay: invalid value %s: must not be negative", delay)
+func (c *Cluster) SetSnapshots(faults SnapshotFaults) error {
+	if faults.ReadyDelay < 0 {
+		return errorf(Invalid, "delay: invalid value %s: must not be negative", faults.ReadyDelay)
 	}
+	if faults.CutDelay < 0 {
+		return errorf(Invalid, "cutDelay: invalid value %s: must not be negative", faults.CutDelay)
+	}
+	faults.Volumes = slices.Clone(faults.Volumes)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.faults.SnapshotsFail, c.faults.SnapshotDelay = fail, delay
+	c.faults.Snapshots = faults
 	return nil
+}
+
+// CutDelay returns how long a call that makes snapshots of these volumes takes before the cut.
+func (c *Cluster) CutDelay(handles ...string) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var delay time.Duration
+	for _, handle := range handles {
+		delay = max(delay, c.faults.Snapshots.of(handle).CutDelay)
+	}
+	return delay
 }

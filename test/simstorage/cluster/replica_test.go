@@ -4,6 +4,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -119,7 +120,7 @@ func TestSnapshots(t *testing.T) {
 	r := request("v", 2)
 	r.Requirement.Requisite = []Segments{hostname("a-1-x"), hostname("b-1-x")}
 	v := mustCreate(t, c, r)
-	if err := c.SetSnapshots(false, time.Minute); err != nil {
+	if err := c.SetSnapshots(SnapshotFaults{ReadyDelay: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	snapshot, err := c.CreateSnapshot("s", v.Handle)
@@ -127,8 +128,8 @@ func TestSnapshots(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Snapshot{
-		ID: snapshot.ID, Name: "s", SourceHandle: v.Handle, SizeBytes: gib,
-		CutTime: start, ReadyTime: start.Add(time.Minute), Nodes: nodesOf(v),
+		ID: snapshot.ID, Name: "s", SourceHandle: v.Handle, SizeBytes: gib, ReportedBytes: gib,
+		CutTime: start, ReportedTime: start, ReadyTime: start.Add(time.Minute), Nodes: nodesOf(v),
 	}
 	if diff := cmp.Diff(want, snapshot); diff != "" {
 		t.Errorf("slow snapshot (-want +got):\n%s", diff)
@@ -160,8 +161,9 @@ func TestSnapshots(t *testing.T) {
 	if restored := nodesOf(mustCreate(t, c, restore)); restored[0] != "a-1-x" && restored[0] != "b-1-x" {
 		t.Errorf("restored on %v, want a node with the snapshot's data", restored)
 	}
-	c.DeleteSnapshot(snapshot.ID)
-	c.DeleteSnapshot(snapshot.ID)
+	if err := errors.Join(c.DeleteSnapshot(snapshot.ID), c.DeleteSnapshot(snapshot.ID)); err != nil {
+		t.Fatal(err)
+	}
 	if got := c.Snapshots(); len(got) != 0 {
 		t.Errorf("snapshots = %v after deleting", got)
 	}
@@ -174,12 +176,12 @@ func TestSnapshotErrors(t *testing.T) {
 	wantError(t, err, Invalid, "name")
 	_, err = c.CreateSnapshot("s", "vol-none")
 	wantError(t, err, NotFound, "vol-none")
-	if err := c.SetSnapshots(true, 0); err != nil {
+	if err := c.SetSnapshots(SnapshotFaults{Fail: true}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = c.CreateSnapshot("s", v.Handle)
 	wantError(t, err, Internal, "fault")
-	if err := c.SetSnapshots(false, 0); err != nil {
+	if err := c.SetSnapshots(SnapshotFaults{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.SetReplicaState(v.Handle, nodesOf(v)[0], storagev1alpha1.ReplicaFailed); err != nil {
@@ -187,6 +189,7 @@ func TestSnapshotErrors(t *testing.T) {
 	}
 	_, err = c.CreateSnapshot("s", v.Handle)
 	wantError(t, err, Unavailable, "no usable replica")
-	wantError(t, c.SetSnapshots(false, -1), Invalid, "delay")
+	wantError(t, c.SetSnapshots(SnapshotFaults{ReadyDelay: -1}), Invalid, "delay")
+	wantError(t, c.SetSnapshots(SnapshotFaults{CutDelay: -1}), Invalid, "cutDelay")
 	wantError(t, c.SetAPI(false, -1), Invalid, "delay")
 }

@@ -168,6 +168,13 @@ func (c *Cluster) Volume(handle string) (Volume, error) {
 	return c.volumeView(v), nil
 }
 
+// HasVolume tells whether there is a volume of that name.
+func (c *Cluster) HasVolume(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.volumes[identifier(volumePrefix, name)] != nil
+}
+
 // Volumes returns all volumes, sorted by handle.
 func (c *Cluster) Volumes() []Volume {
 	c.mu.Lock()

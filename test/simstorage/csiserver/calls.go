@@ -5,10 +5,12 @@ package csiserver
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"path"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/grpc"
@@ -16,6 +18,9 @@ import (
 	"google.golang.org/grpc/status"
 	"k8s.io/klog/v2"
 )
+
+// errStopping ends the calls that wait when the driver stops.
+var errStopping = status.Error(codes.Unavailable, "the driver stops")
 
 // calls counts the CSI calls by name.
 type calls struct {
@@ -50,8 +55,11 @@ func (s *Server) intercept(ctx context.Context) grpc.UnaryServerInterceptor {
 	return func(callCtx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		name := path.Base(info.FullMethod)
 		s.calls.add(name)
+		callCtx, cancel := context.WithCancelCause(callCtx)
+		defer cancel(nil)
+		defer context.AfterFunc(ctx, func() { cancel(errStopping) })()
 		if needsStorage(info.FullMethod) {
-			if err := s.reachStorage(callCtx, ctx.Done()); err != nil {
+			if err := s.reachStorage(callCtx); err != nil {
 				logger.V(2).Info("CSI call did not reach the storage", "call", name, "err", err)
 				return nil, err
 			}
@@ -69,26 +77,41 @@ func (s *Server) intercept(ctx context.Context) grpc.UnaryServerInterceptor {
 
 // needsStorage tells whether a call is answered by the storage system rather than by the driver itself.
 func needsStorage(fullMethod string) bool {
-	return strings.HasPrefix(fullMethod, "/"+csi.Controller_ServiceDesc.ServiceName+"/") &&
-		fullMethod != csi.Controller_ControllerGetCapabilities_FullMethodName
+	switch fullMethod {
+	case csi.Controller_ControllerGetCapabilities_FullMethodName, csi.GroupController_GroupControllerGetCapabilities_FullMethodName:
+		return false
+	default:
+		return strings.HasPrefix(fullMethod, "/"+csi.Controller_ServiceDesc.ServiceName+"/") ||
+			strings.HasPrefix(fullMethod, "/"+csi.GroupController_ServiceDesc.ServiceName+"/")
+	}
 }
 
-func (s *Server) reachStorage(ctx context.Context, stopping <-chan struct{}) error {
+func (s *Server) reachStorage(ctx context.Context) error {
 	if !s.ready() {
 		return status.Error(codes.Unavailable, "the driver does not know the nodes yet")
 	}
 	faults := s.cluster.Faults()
-	if faults.APIDelay > 0 {
-		select {
-		case <-s.clock.After(faults.APIDelay):
-		case <-ctx.Done():
-			return status.FromContextError(ctx.Err()).Err()
-		case <-stopping:
-			return status.Error(codes.Unavailable, "the driver stops")
-		}
+	if err := s.pause(ctx, faults.APIDelay); err != nil {
+		return err
 	}
 	if faults.APIDown {
 		return status.Error(codes.Unavailable, "the storage API is down: a fault was injected")
 	}
 	return nil
+}
+
+// pause lets time pass, unless the caller gives up or the driver stops.
+func (s *Server) pause(ctx context.Context, delay time.Duration) error {
+	if delay <= 0 {
+		return nil
+	}
+	select {
+	case <-s.clock.After(delay):
+		return nil
+	case <-ctx.Done():
+		if errors.Is(context.Cause(ctx), errStopping) {
+			return errStopping
+		}
+		return status.FromContextError(ctx.Err()).Err()
+	}
 }

@@ -316,7 +316,7 @@ func (h *harness) snapshot(t *testing.T, source string) *csi.Snapshot {
 
 func TestSlowSnapshotAndRestore(t *testing.T) {
 	h := newHarness(t)
-	if err := h.model.SetSnapshots(false, time.Minute); err != nil {
+	if err := h.model.SetSnapshots(cluster.SnapshotFaults{ReadyDelay: time.Minute}); err != nil {
 		t.Fatal(err)
 	}
 	snapshot := h.snapshot(t, h.create(t, "v").GetVolumeId())

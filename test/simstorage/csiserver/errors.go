@@ -46,3 +46,8 @@ func codeOf(reason cluster.Reason) codes.Code {
 func required(field string) error {
 	return status.Errorf(codes.InvalidArgument, "%s: must not be empty", field)
 }
+
+// notCopied says that the content of a volume or snapshot could not be made or removed.
+func notCopied(err error) error {
+	return status.Error(codes.Internal, err.Error())
+}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/grpc"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"roost.dev/roost/test/simstorage/cluster"
+	"roost.dev/roost/test/simstorage/content"
 )
 
 const (
@@ -34,27 +36,36 @@ type Options struct {
 	Clock   clock.Clock
 	// Ready tells whether the nodes are known. Until then the driver says that it is not ready, and sidecars wait.
 	Ready func() bool
+	// Content keeps what volumes and snapshots hold. Nil keeps nothing.
+	Content *content.Store
 }
 
 // Server is the CSI driver.
 type Server struct {
 	csi.UnimplementedIdentityServer
 	csi.UnimplementedControllerServer
+	csi.UnimplementedGroupControllerServer
 
 	cluster *cluster.Cluster
 	clock   clock.Clock
 	ready   func() bool
 	calls   calls
+
+	// copying is held from a change of the model until the content follows, so that a call that is repeated meanwhile does
+	// not answer for content that is not there yet.
+	copying sync.Mutex
+	content *content.Store
 }
 
 var (
-	_ csi.IdentityServer   = (*Server)(nil)
-	_ csi.ControllerServer = (*Server)(nil)
+	_ csi.IdentityServer        = (*Server)(nil)
+	_ csi.ControllerServer      = (*Server)(nil)
+	_ csi.GroupControllerServer = (*Server)(nil)
 )
 
 // New returns a driver that does not serve yet.
 func New(o Options) *Server {
-	return &Server{cluster: o.Cluster, clock: o.Clock, ready: o.Ready}
+	return &Server{cluster: o.Cluster, clock: o.Clock, ready: o.Ready, content: o.Content}
 }
 
 // Listen opens the socket at a path, with or without unix:// before it. A socket that a dead process left is replaced.
@@ -75,6 +86,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	server := grpc.NewServer(grpc.UnaryInterceptor(s.intercept(ctx)))
 	csi.RegisterIdentityServer(server, s)
 	csi.RegisterControllerServer(server, s)
+	csi.RegisterGroupControllerServer(server, s)
 	stop := context.AfterFunc(ctx, server.GracefulStop)
 	defer stop()
 	klog.FromContext(ctx).Info("Serving CSI", "driver", DriverName, "address", listener.Addr().String())

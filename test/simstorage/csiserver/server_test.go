@@ -24,6 +24,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"roost.dev/roost/test/simstorage/cluster"
+	"roost.dev/roost/test/simstorage/content"
 )
 
 const (
@@ -35,11 +36,14 @@ const (
 type harness struct {
 	csi.ControllerClient
 	identity csi.IdentityClient
-	server   *Server
-	model    *cluster.Cluster
-	clock    *clocktesting.FakeClock
-	ready    atomic.Bool
-	path     string
+	groups   csi.GroupControllerClient
+	// data is the data directory.
+	data   string
+	server *Server
+	model  *cluster.Cluster
+	clock  *clocktesting.FakeClock
+	ready  atomic.Bool
+	path   string
 	// stop ends the server and returns what Serve returned.
 	stop func() error
 }
@@ -56,7 +60,13 @@ func newHarness(t *testing.T) *harness {
 	}
 	h.model = model
 	h.ready.Store(true)
-	h.server = New(Options{Cluster: model, Clock: h.clock, Ready: h.ready.Load})
+	h.data = filepath.Join(t.TempDir(), "data")
+	store, err := content.Open(h.data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	h.server = New(Options{Cluster: model, Clock: h.clock, Ready: h.ready.Load, Content: store})
 	dir, err := os.MkdirTemp("", "csi") //nolint:usetesting // a socket's path is limited to about 100 bytes, which t.TempDir can exceed
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +94,7 @@ func (h *harness) serve(t *testing.T) {
 		cancel()
 		_ = conn.Close()
 	})
-	h.ControllerClient, h.identity = csi.NewControllerClient(conn), csi.NewIdentityClient(conn)
+	h.ControllerClient, h.identity, h.groups = csi.NewControllerClient(conn), csi.NewIdentityClient(conn), csi.NewGroupControllerClient(conn)
 	h.stop = func() error {
 		cancel()
 		return <-served
@@ -143,7 +153,7 @@ func TestIdentity(t *testing.T) {
 			services = append(services, service.GetType().String())
 		}
 	}
-	if diff := cmp.Diff([]string{"CONTROLLER_SERVICE", "VOLUME_ACCESSIBILITY_CONSTRAINTS"}, services); diff != "" {
+	if diff := cmp.Diff([]string{"CONTROLLER_SERVICE", "GROUP_CONTROLLER_SERVICE", "VOLUME_ACCESSIBILITY_CONSTRAINTS"}, services); diff != "" {
 		t.Errorf("services (-want +got):\n%s", diff)
 	}
 }

@@ -5,6 +5,7 @@ package csiserver
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -21,28 +22,61 @@ import (
 const sidecarPrefix = "csi.storage.k8s.io/"
 
 // CreateSnapshot takes a snapshot. Its creation time is the cut; it may become ready later.
-func (s *Server) CreateSnapshot(_ context.Context, r *csi.CreateSnapshotRequest) (*csi.CreateSnapshotResponse, error) {
+func (s *Server) CreateSnapshot(ctx context.Context, r *csi.CreateSnapshotRequest) (*csi.CreateSnapshotResponse, error) {
 	if r.GetSourceVolumeId() == "" {
 		return nil, required("source_volume_id")
 	}
-	for _, key := range slices.Sorted(maps.Keys(r.GetParameters())) {
-		if !strings.HasPrefix(key, sidecarPrefix) {
-			return nil, status.Errorf(codes.InvalidArgument, "parameter %s: unknown parameter (value %q): a snapshot has none", key, r.GetParameters()[key])
-		}
+	if err := validateSnapshotParameters(r.GetParameters()); err != nil {
+		return nil, err
 	}
+	if err := s.waitForCut(ctx, r.GetName(), r.GetSourceVolumeId()); err != nil {
+		return nil, err
+	}
+	s.copying.Lock()
+	defer s.copying.Unlock()
+	known := s.cluster.IsCut(r.GetName())
 	snapshot, err := s.cluster.CreateSnapshot(r.GetName(), r.GetSourceVolumeId())
 	if err != nil {
 		return nil, err
 	}
+	if !known {
+		if err := s.content.Cut(map[string]string{snapshot.ID: snapshot.SourceHandle}); err != nil {
+			return nil, errors.Join(notCopied(err), s.cluster.DeleteSnapshot(snapshot.ID))
+		}
+	}
 	return &csi.CreateSnapshotResponse{Snapshot: snapshotMessage(snapshot)}, nil
 }
 
-// DeleteSnapshot deletes a snapshot.
+// waitForCut lets the time of the fault pass before the cut. A snapshot that is cut already does not wait.
+func (s *Server) waitForCut(ctx context.Context, name string, handles ...string) error {
+	if s.cluster.IsCut(name) {
+		return nil
+	}
+	return s.pause(ctx, s.cluster.CutDelay(handles...))
+}
+
+func validateSnapshotParameters(parameters map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(parameters)) {
+		if !strings.HasPrefix(key, sidecarPrefix) {
+			return status.Errorf(codes.InvalidArgument, "parameter %s: unknown parameter (value %q): a snapshot has none", key, parameters[key])
+		}
+	}
+	return nil
+}
+
+// DeleteSnapshot deletes a snapshot that is part of no group.
 func (s *Server) DeleteSnapshot(_ context.Context, r *csi.DeleteSnapshotRequest) (*csi.DeleteSnapshotResponse, error) {
 	if r.GetSnapshotId() == "" {
 		return nil, required("snapshot_id")
 	}
-	s.cluster.DeleteSnapshot(r.GetSnapshotId())
+	s.copying.Lock()
+	defer s.copying.Unlock()
+	if err := s.cluster.DeleteSnapshot(r.GetSnapshotId()); err != nil {
+		return nil, err
+	}
+	if err := s.content.RemoveSnapshot(r.GetSnapshotId()); err != nil {
+		return nil, notCopied(err)
+	}
 	return &csi.DeleteSnapshotResponse{}, nil
 }
 
@@ -65,7 +99,7 @@ func (s *Server) ListSnapshots(_ context.Context, r *csi.ListSnapshotsRequest) (
 
 func snapshotMessage(s cluster.Snapshot) *csi.Snapshot {
 	return &csi.Snapshot{
-		SnapshotId: s.ID, SourceVolumeId: s.SourceHandle, SizeBytes: s.SizeBytes,
-		CreationTime: timestamppb.New(s.CutTime), ReadyToUse: s.Ready,
+		SnapshotId: s.ID, SourceVolumeId: s.SourceHandle, SizeBytes: s.ReportedBytes,
+		CreationTime: timestamppb.New(s.ReportedTime), ReadyToUse: s.Ready, GroupSnapshotId: s.GroupID,
 	}
 }

@@ -5,6 +5,7 @@ package csiserver
 
 import (
 	"context"
+	"errors"
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"google.golang.org/grpc/codes"
@@ -31,6 +32,9 @@ func (s *Server) CreateVolume(_ context.Context, r *csi.CreateVolumeRequest) (*c
 	if err != nil {
 		return nil, err
 	}
+	s.copying.Lock()
+	defer s.copying.Unlock()
+	known := s.cluster.HasVolume(r.GetName())
 	v, err := s.cluster.CreateVolume(cluster.VolumeRequest{
 		Name:          r.GetName(),
 		RequiredBytes: r.GetCapacityRange().GetRequiredBytes(),
@@ -45,7 +49,24 @@ func (s *Server) CreateVolume(_ context.Context, r *csi.CreateVolumeRequest) (*c
 	if err != nil {
 		return nil, err
 	}
+	if !known {
+		if err := s.fill(v); err != nil {
+			return nil, errors.Join(notCopied(err), s.cluster.DeleteVolume(v.Handle))
+		}
+	}
 	return &csi.CreateVolumeResponse{Volume: volumeMessage(v)}, nil
+}
+
+// fill gives a new volume the content of its source.
+func (s *Server) fill(v cluster.Volume) error {
+	switch {
+	case v.Source.SnapshotID != "":
+		return s.content.Restore(v.Handle, v.Source.SnapshotID)
+	case v.Source.VolumeHandle != "":
+		return s.content.Clone(v.Handle, v.Source.VolumeHandle)
+	default:
+		return nil
+	}
 }
 
 // DeleteVolume deletes a volume that is published nowhere.
@@ -53,8 +74,13 @@ func (s *Server) DeleteVolume(_ context.Context, r *csi.DeleteVolumeRequest) (*c
 	if r.GetVolumeId() == "" {
 		return nil, required("volume_id")
 	}
+	s.copying.Lock()
+	defer s.copying.Unlock()
 	if err := s.cluster.DeleteVolume(r.GetVolumeId()); err != nil {
 		return nil, err
+	}
+	if err := s.content.RemoveVolume(r.GetVolumeId()); err != nil {
+		return nil, notCopied(err)
 	}
 	return &csi.DeleteVolumeResponse{}, nil
 }
