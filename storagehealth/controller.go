@@ -60,17 +60,19 @@ type Options struct {
 
 // Controller looks after all StorageNodes.
 type Controller struct {
-	client     client.Client
-	registry   Registry
-	recorder   events.EventRecorder
-	clock      clock.WithTicker
-	metrics    *Metrics
-	dryRun     bool
-	followed   []followed
-	nodes      corelisters.NodeLister
-	csiNodes   storagelisters.CSINodeLister
-	csiDrivers storagelisters.CSIDriverLister
-	volumes    cache.Indexer
+	client   client.Client
+	registry Registry
+	recorder events.EventRecorder
+	clock    clock.WithTicker
+	metrics  *Metrics
+	dryRun   bool
+	// podsPerMinute is the budget, as a person reads it.
+	podsPerMinute int32
+	followed      []followed
+	nodes         corelisters.NodeLister
+	csiNodes      storagelisters.CSINodeLister
+	csiDrivers    storagelisters.CSIDriverLister
+	volumes       cache.Indexer
 	// seen are the drivers of the volumes that were added since the start. Only volumeAdded uses it, which is called for one
 	// volume at a time.
 	seen sets.Set[string]
@@ -92,21 +94,22 @@ type Controller struct {
 // New returns a controller that does nothing until Run, and adds what it needs to the informers.
 func New(o Options) (*Controller, error) {
 	c := &Controller{
-		client:     o.Client,
-		registry:   o.Registry,
-		recorder:   o.Recorder,
-		clock:      o.Clock,
-		metrics:    o.Metrics,
-		dryRun:     o.Config.Failover.Mode == managerv1alpha1.DryRun,
-		nodes:      o.Informers.Core().V1().Nodes().Lister(),
-		csiNodes:   o.Informers.Storage().V1().CSINodes().Lister(),
-		csiDrivers: o.Informers.Storage().V1().CSIDrivers().Lister(),
-		seen:       sets.New[string](),
-		inventory:  newInventory(),
-		look:       make(chan struct{}, 1),
-		told:       newTold(),
-		silent:     sets.New[string](),
-		ledger:     newLedger(),
+		client:        o.Client,
+		registry:      o.Registry,
+		recorder:      o.Recorder,
+		clock:         o.Clock,
+		metrics:       o.Metrics,
+		dryRun:        o.Config.Failover.Mode == managerv1alpha1.DryRun,
+		podsPerMinute: o.Config.Failover.PodsPerMinute,
+		nodes:         o.Informers.Core().V1().Nodes().Lister(),
+		csiNodes:      o.Informers.Storage().V1().CSINodes().Lister(),
+		csiDrivers:    o.Informers.Storage().V1().CSIDrivers().Lister(),
+		seen:          sets.New[string](),
+		inventory:     newInventory(),
+		look:          make(chan struct{}, 1),
+		told:          newTold(),
+		silent:        sets.New[string](),
+		ledger:        newLedger(),
 	}
 	c.board = verdict.NewBoard(verdict.Options{Reporter: o.Registry, Policy: policyOf(o.Config), Clock: o.Clock})
 	c.metrics.read.Store(c.inventory)

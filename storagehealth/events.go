@@ -95,9 +95,14 @@ func (c *Controller) tellConditions(before, after *storagev1alpha1.StorageNode) 
 	was := meta.IsStatusConditionTrue(before.Status.Conditions, storagev1alpha1.ConditionBraked)
 	braked := meta.FindStatusCondition(after.Status.Conditions, storagev1alpha1.ConditionBraked)
 	is := meta.IsStatusConditionTrue(after.Status.Conditions, storagev1alpha1.ConditionBraked)
+	last := meta.FindStatusCondition(before.Status.Conditions, storagev1alpha1.ConditionBraked)
 	switch {
-	case is && !was:
-		c.recorder.Eventf(after, nil, corev1.EventTypeWarning, EventBraked, "Brake", "No pod is moved away from node %s: %s", after.Spec.NodeName, braked.Message)
+	case is && (!was || last.Reason != braked.Reason):
+		which := "No pod is"
+		if braked.Reason == failover.Throttled {
+			which = "Not all pods are"
+		}
+		c.recorder.Eventf(after, nil, corev1.EventTypeWarning, EventBraked, "Brake", "%s moved away from node %s: %s", which, after.Spec.NodeName, braked.Message)
 	case was && !is:
 		c.recorder.Eventf(after, nil, corev1.EventTypeNormal, EventReleased, "Release", "Pods may be moved away from node %s again", after.Spec.NodeName)
 	}
@@ -123,7 +128,8 @@ func (c *Controller) tellPods(key verdict.Key, f *finding) {
 	for i := range f.candidates {
 		pod := f.candidates[i].Pod
 		reason, message := f.standing(&f.candidates[i])
-		if reason == "" || reason == failover.WouldMove || isMoving(reason) || !c.told.first(pod.UID, reason) {
+		// Throttled comes of many pods at once, and the StorageNode's event says it for all of them.
+		if reason == "" || reason == failover.WouldMove || reason == failover.Throttled || isMoving(reason) || !c.told.first(pod.UID, reason) {
 			continue
 		}
 		c.recorder.Eventf(pod, nil, corev1.EventTypeWarning, reason, "StayOnNode",

@@ -89,7 +89,10 @@ func newWorld(t *testing.T) *world {
 			})
 		},
 		SubResourceUpdate: func(ctx context.Context, _ client.Client, sub string, object client.Object, opts ...client.SubResourceUpdateOption) error {
-			state := object.(*storagev1alpha1.StorageNode).Status.State
+			var state storagev1alpha1.HealthState
+			if storageNode, ok := object.(*storagev1alpha1.StorageNode); ok {
+				state = storageNode.Status.State
+			}
 			return w.write(fmt.Sprintf("%s %s %s", sub, object.GetName(), state), func() error { return raw.SubResource(sub).Update(ctx, object, opts...) })
 		},
 	})

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
+	"roost.dev/roost/storagehealth/failover"
 	"roost.dev/roost/storagehealth/verdict"
 )
 
@@ -28,6 +29,10 @@ type page struct {
 }
 
 func newLedger() *ledger { return &ledger{pages: map[verdict.Key]page{}} }
+
+// isUnderWay says that a pod counts as moved when it is gone. One that waits for the budget is moved in the same round in which
+// it stops waiting, and may be gone by the next.
+func isUnderWay(reason string) bool { return isMoving(reason) || reason == failover.Throttled }
 
 // gone are the pods that were being moved and are not on the node any more.
 func (l *ledger) gone(key verdict.Key, journal *storagev1alpha1.Failover, f *finding) []types.UID {
@@ -50,7 +55,7 @@ func (l *ledger) moving(key verdict.Key, journal *storagev1alpha1.Failover) sets
 		moving = last.moving.Clone()
 	}
 	for i := range journal.Pods {
-		if isMoving(journal.Pods[i].Reason) {
+		if isUnderWay(journal.Pods[i].Reason) {
 			moving.Insert(types.UID(journal.Pods[i].UID))
 		}
 	}
@@ -70,7 +75,7 @@ func (l *ledger) written(key verdict.Key, before, now *storagev1alpha1.Failover,
 		uid := f.candidates[i].Pod.UID
 		reason, _ := f.standing(&f.candidates[i])
 		// One that turned out to be gone is among the candidates still, and is counted when it is not.
-		if isMoving(reason) || reason == "" && were.Has(uid) {
+		if isUnderWay(reason) || reason == "" && were.Has(uid) {
 			moving.Insert(uid)
 		}
 	}

@@ -30,6 +30,8 @@ func TestWhoIsCountedAsMoved(t *testing.T) {
 	absent := &finding{verdict: failed}
 	recovered := &finding{verdict: verdict.Verdict{State: storagev1alpha1.HealthRecovering}}
 	stands := []storagev1alpha1.PodOnNode{{UID: "a", Reason: failover.Evicted}}
+	waits := []storagev1alpha1.PodOnNode{{UID: "a", Reason: failover.Throttled}}
+	throttled := &finding{verdict: failed, candidates: there, acted: true, progress: []failover.Progress{{Pod: pod, Reason: failover.Throttled}}}
 	for name, tc := range map[string]struct {
 		written []*finding
 		journal storagev1alpha1.Failover
@@ -41,6 +43,8 @@ func TestWhoIsCountedAsMoved(t *testing.T) {
 		"one that was gone before memory knew":     {written: []*finding{evicted, notFound}, journal: storagev1alpha1.Failover{Moved: 2}, found: absent, want: []types.UID{"a"}},
 		"not one that went by itself":              {written: []*finding{notFound}, journal: storagev1alpha1.Failover{Moved: 2}, found: absent},
 		"one that an earlier manager was moving":   {journal: storagev1alpha1.Failover{Moved: 2, Pods: stands}, found: absent, want: []types.UID{"a"}},
+		"one that waited for the budget":           {written: []*finding{throttled}, journal: storagev1alpha1.Failover{Moved: 2}, found: absent, want: []types.UID{"a"}},
+		"one that waited when a manager ended":     {journal: storagev1alpha1.Failover{Moved: 2, Pods: waits}, found: absent, want: []types.UID{"a"}},
 		"not one that another manager has counted": {written: []*finding{evicted}, journal: storagev1alpha1.Failover{Moved: 3}, found: absent},
 		"one that another manager is moving":       {written: []*finding{evicted}, journal: storagev1alpha1.Failover{Moved: 3, Pods: stands}, found: absent, want: []types.UID{"a"}},
 		"not one of a failover that is over":       {written: []*finding{evicted, recovered}, journal: storagev1alpha1.Failover{Moved: 2}, found: absent},

@@ -107,7 +107,8 @@ func (m *Metrics) add(sums map[*prometheus.Desc]map[[2]string]float64, object *s
 	}
 	sums[m.silent][[2]string{provisioner}] += silence(status)
 	sums[m.atRisk][[2]string{provisioner}] += float64(status.PodsAtRisk)
-	if condition := meta.FindStatusCondition(status.Conditions, storagev1alpha1.ConditionBraked); condition != nil && condition.Status == "True" {
+	if condition := meta.FindStatusCondition(status.Conditions, storagev1alpha1.ConditionBraked); condition != nil && condition.Status == "True" &&
+		condition.Reason != failover.Throttled { // pods are moved away from that one, and refusals count those that wait
 		sums[m.braked][[2]string{provisioner, condition.Reason}]++
 	}
 	if status.Failover == nil || !isFailed(status.State) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -36,6 +37,8 @@ type finding struct {
 	pods, volumes int
 	// brake keeps pods from being moved away, nil where nothing does.
 	brake *verdict.Brake
+	// failedSince is when the failover became due. It is zero where the storage has not failed.
+	failedSince time.Time
 	// candidates and progress are of a node whose storage failed.
 	candidates []candidates.Candidate
 	progress   []failover.Progress
@@ -57,10 +60,17 @@ func (f *finding) movable() int {
 }
 
 // moving is how many pods are on their way.
-func (f *finding) moving() int {
+func (f *finding) moving() int { return f.count(isMoving) }
+
+// throttled is how many pods wait for the budget.
+func (f *finding) throttled() int {
+	return f.count(func(reason string) bool { return reason == failover.Throttled })
+}
+
+func (f *finding) count(is func(reason string) bool) int {
 	n := 0
 	for i := range f.candidates {
-		if reason, _ := f.standing(&f.candidates[i]); isMoving(reason) {
+		if reason, _ := f.standing(&f.candidates[i]); is(reason) {
 			n++
 		}
 	}
@@ -81,14 +91,15 @@ func (c *Controller) reconcile(ctx context.Context, key verdict.Key) (again time
 	f.verdict, _ = c.board.Verdict(key)
 	f.pods, f.volumes = c.finder.InUse(key.Provisioner, key.Node)
 	if !f.verdict.Failed() {
-		c.mover.Calm(key.Node)
+		c.mover.Calm(key)
 		if err := c.releaseTaint(ctx, key.Node); err != nil {
 			return 0, err
 		}
 		_, err := c.write(ctx, object, &f)
 		return 0, err
 	}
-	f.candidates, err = c.finder.OnNode(ctx, key.Provisioner, key.Node, failedSince(object, &f))
+	f.failedSince = failedSince(object, &f)
+	f.candidates, err = c.finder.OnNode(ctx, key.Provisioner, key.Node, f.failedSince)
 	if err != nil {
 		return 0, fmt.Errorf("finding the pods on node %s: %w", key.Node, err)
 	}
@@ -113,7 +124,7 @@ func (c *Controller) failOver(ctx context.Context, key verdict.Key, object *stor
 	}
 	c.tellPods(key, f)
 	switch {
-	case f.moving() > 0 || f.detaching > 0 || c.hasOurTaint(key.Node):
+	case f.moving() > 0 || f.throttled() > 0 || f.detaching > 0 || c.hasOurTaint(key.Node):
 		return busy, nil
 	case len(f.candidates) > 0:
 		return recheck, nil
@@ -136,6 +147,9 @@ func (c *Controller) move(ctx context.Context, key verdict.Key, f *finding) erro
 		Cause:      causeOf(key, f.verdict),
 		Candidates: f.candidates,
 		MayMove:    mayMove,
+		Judge: func(live *corev1.Pod) (candidates.Refusal, error) {
+			return c.finder.Judge(key.Provisioner, key.Node, f.failedSince, live)
+		},
 	})
 	switch {
 	case apierrors.IsConflict(err):
@@ -170,18 +184,17 @@ func (c *Controller) hasOurTaint(node string) bool {
 	return err == nil && failover.HasOurTaint(known)
 }
 
-// releaseTaint takes our taint off a node from which no pod may be moved. While pods are being moved, the mover keeps it as
-// long as it is needed.
+// releaseTaint takes our taint off a node that is Ready or from which no pod may be moved, and in a dry run off any. While
+// pods are being moved away from a dead node, the mover keeps it as long as it is needed.
 func (c *Controller) releaseTaint(ctx context.Context, node string) error {
 	if !c.hasOurTaint(node) {
 		return nil
 	}
-	for _, key := range c.inventory.on(node) {
-		if _, may := c.mayMove(key)(node, nil); may {
-			return nil
-		}
-	}
-	err := c.mover.Untaint(ctx, node)
+	moving := slices.ContainsFunc(c.inventory.on(node), func(key verdict.Key) bool {
+		_, may := c.mayMove(key)(node, nil)
+		return may
+	})
+	err := c.mover.Untaint(ctx, node, moving)
 	if apierrors.IsConflict(err) {
 		return errConflict
 	}

@@ -15,7 +15,6 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	managerv1alpha1 "roost.dev/roost/apis/manager/v1alpha1"
@@ -287,39 +286,6 @@ func TestDryRun(t *testing.T) {
 	}
 	if want := "the disk is gone. Dry run: would move 1 pod."; !strings.HasPrefix(status.Message, want) {
 		t.Errorf("message %q, want %q", status.Message, want)
-	}
-}
-
-// TestNoVerdictNoTaint has our taint on a node whose storage is well: it is left over from before.
-func TestNoVerdictNoTaint(t *testing.T) {
-	w := newWorld(t)
-	for name, value := range map[string]string{"node-0": failover.TaintValue, "node-1": "nodeshutdown"} {
-		node := makeNode(name)
-		node.Spec.Taints = []corev1.Taint{{Key: corev1.TaintNodeOutOfService, Value: value, Effect: corev1.TaintEffectNoSchedule}}
-		if _, err := w.kube.CoreV1().Nodes().Update(t.Context(), node, metav1.UpdateOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		live := &corev1.Node{}
-		if err := w.client.Get(t.Context(), types.NamespacedName{Name: name}, live); err != nil {
-			t.Fatal(err)
-		}
-		live.Spec = node.Spec
-		if err := w.client.Update(t.Context(), live); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w.restart()
-	w.pass(2 * time.Second)
-	w.reconcile(keyOn("node-0"))
-	w.reconcile(keyOn("node-1"))
-	for name, want := range map[string]int{"node-0": 0, "node-1": 1} {
-		live := &corev1.Node{}
-		if err := w.client.Get(t.Context(), types.NamespacedName{Name: name}, live); err != nil {
-			t.Fatal(err)
-		}
-		if got := len(live.Spec.Taints); got != want {
-			t.Errorf("%s has %d taints, want %d", name, got, want)
-		}
 	}
 }
 

@@ -135,7 +135,7 @@ func (f *finding) standing(candidate *candidates.Candidate) (reason, message str
 
 // isMoving says that a pod is on its way, and nothing is in the way.
 func isMoving(reason string) bool {
-	return reason == failover.Due || reason == failover.Evicted || reason == failover.Detaching || reason == failover.Removed || reason == failover.Throttled
+	return reason == failover.Due || reason == failover.Evicted || reason == failover.Detaching || reason == failover.Removed
 }
 
 // messageOf tells a person what happened and what comes next, in sentences.
@@ -214,11 +214,21 @@ func (c *Controller) setConditions(status *storagev1alpha1.StorageNodeStatus, f 
 	} else {
 		set(storagev1alpha1.ConditionReporting, true, "Reporting", "")
 	}
-	if f.brake != nil {
-		set(storagev1alpha1.ConditionBraked, true, f.brake.Reason, f.brake.Message)
+	if brake := c.brakeOf(f); brake != nil {
+		set(storagev1alpha1.ConditionBraked, true, brake.Reason, brake.Message)
 	} else if meta.IsStatusConditionTrue(status.Conditions, storagev1alpha1.ConditionBraked) && (f.acted || f.movable() == 0) {
 		set(storagev1alpha1.ConditionBraked, false, "Released", "")
 	}
+}
+
+// brakeOf is what keeps all pods on the node, or those for which there is no room in the budget of the minute. How many they
+// are is in the message of the status: a condition has no numbers that change.
+func (c *Controller) brakeOf(f *finding) *verdict.Brake {
+	if f.brake != nil || f.throttled() == 0 {
+		return f.brake
+	}
+	return &verdict.Brake{Reason: failover.Throttled, Message: fmt.Sprintf(
+		"Some pods wait, because no more than %d may be moved in a minute (podsPerMinute).", c.podsPerMinute)}
 }
 
 // causeOf is what events on pods say.

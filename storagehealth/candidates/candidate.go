@@ -24,6 +24,8 @@ type Candidate struct {
 	// Gang are the other pods, wherever they run, that have to be moved with this one. Those of them that are candidates
 	// themselves, on the same node, are not among them.
 	Gang []*corev1.Pod
+	// Beside are those: the other candidates of a gang that is moved as a whole.
+	Beside []*Candidate
 }
 
 // Movable says that the pod may be moved.

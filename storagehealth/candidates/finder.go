@@ -129,6 +129,26 @@ func (f *Finder) OnNode(ctx context.Context, provisioner, node string, failedSin
 	return found, nil
 }
 
+// Judge says why a pod has to stay that was read after OnNode: from what is known now of its volumes' copies and of the other
+// nodes, without a request. The group of the pod is not judged again. Of a pod that is on another node, or has no volume of
+// the provisioner, only its own words count, as of a member of a gang.
+func (f *Finder) Judge(provisioner, node string, failedSince time.Time, pod *corev1.Pod) (Refusal, error) {
+	resolved, err := f.resolver.Resolve(pod)
+	if err != nil {
+		return Refusal{}, fmt.Errorf("pod %s/%s: %w", pod.Namespace, pod.Name, err)
+	}
+	about := f.factsOf(pod, resolved)
+	if pod.Spec.NodeName != node || !uses(resolved, provisioner) {
+		return judge(about, ownChecks), nil
+	}
+	about.provisioner, about.node, about.failedSince = provisioner, node, failedSince
+	if about.others, err = f.otherNodes(node); err != nil {
+		return Refusal{}, err
+	}
+	f.locate(about)
+	return judge(about, checks), nil
+}
+
 // InUse counts the pods on the node that use volumes of the provisioner, and the volumes.
 func (f *Finder) InUse(provisioner, node string) (pods, volumes int) {
 	distinct := map[drivers.VolumeID]struct{}{}

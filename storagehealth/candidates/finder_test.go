@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/informers"
 	clocktesting "k8s.io/utils/clock/testing"
 
+	"roost.dev/roost/drivers"
 	"roost.dev/roost/internal/builders"
 )
 
@@ -129,6 +130,35 @@ func TestANodeThatDidNotFailHasNoNewcomers(t *testing.T) {
 	}
 	if diff := cmp.Diff(Refusal{}, found[0].Refusal); diff != "" {
 		t.Errorf("refusal (-want +got):\n%s", diff)
+	}
+}
+
+// TestJudge has db-0 judged again after OnNode found that it may be moved, and the world change in between.
+func TestJudge(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(w *world, live *corev1.Pod)
+		want   string
+	}{
+		"nothing changed":                       {change: func(*world, *corev1.Pod) {}},
+		"the node with the other copy failed":   {change: func(w *world, _ *corev1.Pod) { w.unusable["node-2"] = true }, want: OnlyCopy},
+		"the other copy is behind":              {change: func(w *world, _ *corev1.Pod) { w.locations["data"].Replicas[1].State = drivers.Rebuilding }, want: OnlyCopy},
+		"nobody knows any more":                 {change: func(w *world, _ *corev1.Pod) { w.locations["data"] = drivers.Answer{Knowledge: drivers.TooOld} }, want: LocationUnknown},
+		"an operator holds the pod":             {change: func(_ *world, live *corev1.Pod) { annotate(live, "Disabled") }, want: FailoverDisabled},
+		"it is another node's, whose copies do": {change: func(w *world, live *corev1.Pod) { live.Spec.NodeName = "node-3"; w.unusable["node-2"] = true }},
+		"it is another node's, and held":        {change: func(_ *world, live *corev1.Pod) { live.Spec.NodeName = "node-3"; annotate(live, "Disabled") }, want: FailoverDisabled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			finder, live := w.finder(t), w.db.DeepCopy()
+			if found, err := finder.OnNode(t.Context(), csi, "node-1", failedSince); err != nil || !found[0].Movable() {
+				t.Fatalf("OnNode = %+v, %v; want that it may be moved", found, err)
+			}
+			tc.change(w, live)
+			got, err := finder.Judge(csi, "node-1", failedSince, live)
+			if err != nil || got.Reason != tc.want {
+				t.Errorf("Judge = %+v, %v; want %q", got, err, tc.want)
+			}
+		})
 	}
 }
 

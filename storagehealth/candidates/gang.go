@@ -139,8 +139,14 @@ func (f *Finder) moveAll(g *gang, node string, failedSince time.Time) error {
 		}
 		rest = append(rest, member)
 	}
-	for _, candidate := range g.moving {
+	for uid, candidate := range g.moving {
 		candidate.Gang = rest
+		for other, beside := range g.moving {
+			if other != uid {
+				candidate.Beside = append(candidate.Beside, beside)
+			}
+		}
+		slices.SortFunc(candidate.Beside, func(a, b *Candidate) int { return comparePods(a.Pod, b.Pod) })
 	}
 	return nil
 }

@@ -206,6 +206,27 @@ var movingTests = map[string]gangTest{
 
 func TestMovingAGang(t *testing.T) { runGangs(t, movingTests) }
 
+// TestBeside has two candidates of a group on the node, which know of each other where the group is moved as a whole, and only
+// there.
+func TestBeside(t *testing.T) {
+	for policy, want := range map[managerv1alpha1.GangPolicy]map[string][]string{
+		managerv1alpha1.MoveGang: {"db-0": {"db-1"}, "db-1": {"db-0"}},
+		managerv1alpha1.Wait:     {"db-0": nil, "db-1": nil},
+	} {
+		got := map[string][]string{}
+		for _, candidate := range newGang(3, policy).onNode(t) {
+			var beside []string
+			for _, other := range candidate.Beside {
+				beside = append(beside, other.Pod.Name)
+			}
+			got[candidate.Pod.Name] = beside
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: beside (-want +got):\n%s", policy, diff)
+		}
+	}
+}
+
 func TestPodGroupsThatCannotBeRead(t *testing.T) {
 	unknown := func(reason string) []outcome {
 		refusal := Refusal{GangUnknown, "PodGroup train could not be read (" + reason + "), and will be read again; see the log of the controller manager"}

@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -25,6 +24,16 @@ const byNode = "spec.nodeName"
 func indexByNode(object any) ([]string, error) {
 	if attachment, ok := object.(*storagev1.VolumeAttachment); ok {
 		return []string{attachment.Spec.NodeName}, nil
+	}
+	return nil, nil
+}
+
+// byHandle is the index of PersistentVolumes by CSI driver and volume handle, as attach-detach and the kubelet write them.
+const byHandle = "roost.dev/volumes-by-handle"
+
+func indexByHandle(object any) ([]string, error) {
+	if pv, ok := object.(*corev1.PersistentVolume); ok && pv.Spec.CSI != nil {
+		return []string{pv.Spec.CSI.Driver + "^" + pv.Spec.CSI.VolumeHandle}, nil
 	}
 	return nil, nil
 }
@@ -63,12 +72,13 @@ func (m *Mover) leftovers(node *corev1.Node) []*storagev1.VolumeAttachment {
 // while the node was still Ready. It looks for itself once a minute, and at once when it is told that the node is out.
 func (m *Mover) believed(node *corev1.Node) int {
 	believed := 0
+	attachments := m.attachmentsOn(node.Name)
 	for _, attached := range node.Status.VolumesAttached {
 		pv := m.volumeNamed(attached.Name)
 		if pv == nil || !provenVolume(m.prover, node, pv) || len(m.sharing(node.Name, pv.Name)) > 0 {
 			continue
 		}
-		if !slices.ContainsFunc(m.attachmentsOn(node.Name), func(attachment *storagev1.VolumeAttachment) bool {
+		if !slices.ContainsFunc(attachments, func(attachment *storagev1.VolumeAttachment) bool {
 			return ptr.Deref(attachment.Spec.Source.PersistentVolumeName, "") == pv.Name
 		}) {
 			believed++
@@ -79,21 +89,11 @@ func (m *Mover) believed(node *corev1.Node) int {
 
 // volumeNamed finds the PersistentVolume of a CSI volume by the name that attach-detach and the kubelet give it.
 func (m *Mover) volumeNamed(name corev1.UniqueVolumeName) *corev1.PersistentVolume {
-	driver, handle, ok := strings.Cut(strings.TrimPrefix(string(name), "kubernetes.io/csi/"), "^")
-	if !ok {
+	found, err := m.volumes.ByIndex(byHandle, strings.TrimPrefix(string(name), "kubernetes.io/csi/"))
+	if err != nil || len(found) == 0 {
 		return nil
 	}
-	volumes, err := m.resolver.PVs.List(labels.Everything())
-	if err != nil {
-		return nil
-	}
-	i := slices.IndexFunc(volumes, func(pv *corev1.PersistentVolume) bool {
-		return pv.Spec.CSI != nil && pv.Spec.CSI.Driver == driver && pv.Spec.CSI.VolumeHandle == handle
-	})
-	if i < 0 {
-		return nil
-	}
-	return volumes[i]
+	return found[0].(*corev1.PersistentVolume)
 }
 
 // detachLeftovers deletes, on a dead node, the attachments of the driver's volumes that are proven fenced and that no pod
@@ -128,7 +128,7 @@ func (m *Mover) detachVolumes(ctx context.Context, job *Job, c *candidates.Candi
 		if err != nil {
 			return err
 		}
-		if ok, _ := proven(m.prover, node, c.Volumes); !ok || pod.DeletionTimestamp == nil {
+		if ok, _ := proven(m.prover, node, pod, c.Volumes); !ok || pod.DeletionTimestamp == nil {
 			return errChanged
 		}
 		if err := m.deleteAttachment(ctx, job, pod, known); err != nil {

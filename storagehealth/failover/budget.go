@@ -33,11 +33,7 @@ func (b *budget) take(pod types.UID) (undo func(), ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.clock.Now()
-	for uid, at := range b.moved {
-		if age := now.Sub(at); age >= window || age < 0 {
-			delete(b.moved, uid)
-		}
-	}
+	b.expire(now)
 	if _, counted := b.moved[pod]; counted {
 		return func() {}, true
 	}
@@ -46,6 +42,29 @@ func (b *budget) take(pod types.UID) (undo func(), ok bool) {
 	}
 	b.moved[pod] = now
 	return func() { b.giveBack(pod) }, true
+}
+
+// hasRoom says that all the pods could be taken now.
+func (b *budget) hasRoom(pods []types.UID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.expire(b.clock.Now())
+	more := 0
+	for _, pod := range pods {
+		if _, counted := b.moved[pod]; !counted {
+			more++
+		}
+	}
+	return len(b.moved)+more <= b.limit
+}
+
+// expire drops what was taken more than a minute ago. It is called with the lock held.
+func (b *budget) expire(now time.Time) {
+	for uid, at := range b.moved {
+		if age := now.Sub(at); age >= window || age < 0 {
+			delete(b.moved, uid)
+		}
+	}
 }
 
 func (b *budget) giveBack(pod types.UID) {

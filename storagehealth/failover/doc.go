@@ -12,6 +12,7 @@
 // On a node that is Ready pods are evicted. One that does not terminate, or is on a node that is not Ready, is removed by
 // force only with proof that the node can no longer write to any of its volumes.
 //
-// Before every write the pod, its node and the verdict are read again, and what is deleted is deleted by UID. It never
+// Before every write the pod, its node and the verdict are read again, the pod is judged anew, and what is deleted is deleted
+// by UID. A gang is asked before any of it goes, and our out-of-service taint stays on no node that is Ready. It never
 // touches a pod that it was not given, an attachment of another CSI driver, or a taint that is not its own.
 package failover

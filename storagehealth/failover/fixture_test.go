@@ -71,7 +71,11 @@ type world struct {
 	config managerv1alpha1.Failover
 	// forbids is what the API server answers an eviction with.
 	forbids error
-	shared  map[string][]*corev1.Pod
+	// keeps are the pods that forbids is about, nil for all.
+	keeps  []string
+	shared map[string][]*corev1.Pod
+	// refusal is what a pod that was just read is judged to be, by name.
+	refusal map[string]candidates.Refusal
 }
 
 func newWorld(t *testing.T, objects ...client.Object) *world {
@@ -79,6 +83,7 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 	w := &world{
 		t: t, clock: testingclock.NewFakeClock(time.Now()),
 		fences: map[drivers.VolumeID]bool{}, shared: map[string][]*corev1.Pod{},
+		refusal: map[string]candidates.Refusal{},
 		config: managerv1alpha1.Failover{
 			Mode: managerv1alpha1.Enforce, PodsPerMinute: 100, GracePeriodCap: metav1.Duration{Duration: 30 * time.Second},
 			PDBPolicy: managerv1alpha1.Respect, PDBDeadline: metav1.Duration{Duration: 5 * time.Minute},
@@ -198,11 +203,18 @@ func (w *world) evict(ctx context.Context, object client.Object, eviction *polic
 	if options.Preconditions == nil || ptr.Deref(options.Preconditions.UID, "") != object.GetUID() {
 		w.t.Errorf("pod %s is evicted without its UID", object.GetName())
 	}
-	if err := w.write("evict %s grace %d", object.GetName(), *options.GracePeriodSeconds); err != nil {
+	verb := "evict"
+	if len(options.DryRun) > 0 {
+		verb = "ask"
+	}
+	if err := w.write("%s %s grace %d", verb, object.GetName(), *options.GracePeriodSeconds); err != nil {
 		return err
 	}
-	if w.forbids != nil {
+	if w.forbids != nil && (w.keeps == nil || slices.Contains(w.keeps, object.GetName())) {
 		return w.forbids
+	}
+	if verb == "ask" {
+		return nil
 	}
 	live := &corev1.Pod{}
 	if err := w.raw.Get(ctx, client.ObjectKeyFromObject(object), live); err != nil {
@@ -239,6 +251,7 @@ func (w *world) job(names ...string) *Job {
 		}
 		return verdict.Brake{}, true
 	}}
+	job.Judge = func(live *corev1.Pod) (candidates.Refusal, error) { return w.refusal[live.Name], nil }
 	for _, name := range names {
 		pod := &corev1.Pod{}
 		err := w.raw.Get(w.t.Context(), types.NamespacedName{Namespace: builders.Namespace, Name: name}, pod)

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"roost.dev/roost/internal/podvolumes"
+	"roost.dev/roost/storagehealth/candidates"
 	"roost.dev/roost/storagehealth/verdict"
 )
 
@@ -28,6 +29,11 @@ type brakeError struct{ brake verdict.Brake }
 
 func (e brakeError) Error() string { return e.brake.Message }
 
+// refusalError says that the pod has to stay after all.
+type refusalError struct{ candidates.Refusal }
+
+func (e refusalError) Error() string { return e.Message }
+
 // target is a pod that a step is about, and what the step was chosen for.
 type target struct {
 	pod     *corev1.Pod
@@ -36,8 +42,9 @@ type target struct {
 	nodeDead bool
 }
 
-// recheck reads the pod and its node from the API server and asks for the verdict, right before a write. It fails where
-// any of them is not what the step was chosen for.
+// recheck reads the pod and its node from the API server, asks for the verdict and judges the pod anew, right before a write.
+// It fails where any of them is not what the step was chosen for: many pods are moved in one round, and the node with the
+// other copy may fail meanwhile.
 func (m *Mover) recheck(ctx context.Context, job *Job, t target) (*corev1.Pod, *corev1.Node, error) {
 	pod := t.pod
 	live := &corev1.Pod{}
@@ -59,6 +66,13 @@ func (m *Mover) recheck(ctx context.Context, job *Job, t target) (*corev1.Pod, *
 	}
 	if brake, may := job.MayMove(node.Name, provisionersOf(t.volumes)); !may {
 		return nil, nil, brakeError{brake: brake}
+	}
+	refusal, err := job.Judge(live)
+	if err != nil {
+		return nil, nil, fmt.Errorf("judging pod %s: %w", client.ObjectKeyFromObject(pod), err)
+	}
+	if refusal.Reason != "" {
+		return nil, nil, refusalError{refusal}
 	}
 	return live, node, nil
 }

@@ -44,6 +44,7 @@ type Options struct {
 type Mover struct {
 	client      client.Client
 	attachments cache.Indexer
+	volumes     cache.Indexer
 	csiDrivers  storagelisters.CSIDriverLister
 	resolver    *podvolumes.Resolver
 	prover      Prover
@@ -64,9 +65,14 @@ func New(o Options) (*Mover, error) {
 	if err := attachments.AddIndexers(cache.Indexers{byNode: indexByNode}); err != nil {
 		return nil, fmt.Errorf("indexing VolumeAttachments by node: %w", err)
 	}
+	volumes := o.Informers.Core().V1().PersistentVolumes().Informer()
+	if err := volumes.AddIndexers(cache.Indexers{byHandle: indexByHandle}); err != nil {
+		return nil, fmt.Errorf("indexing PersistentVolumes by handle: %w", err)
+	}
 	return &Mover{
 		client:      o.Client,
 		attachments: attachments.GetIndexer(),
+		volumes:     volumes.GetIndexer(),
 		csiDrivers:  o.Informers.Storage().V1().CSIDrivers().Lister(),
 		resolver: &podvolumes.Resolver{
 			Claims:  o.Informers.Core().V1().PersistentVolumeClaims().Lister(),
@@ -94,7 +100,12 @@ type Job struct {
 	// MayMove says, at the moment it is called, whether pods on the node with volumes of those provisioners may be moved,
 	// and else which brake holds. The job's own provisioner and node are always asked for too.
 	MayMove func(node string, provisioners []string) (verdict.Brake, bool)
+	// Judge says why a pod that was just read has to stay, of those on the node and of the other pods of a gang.
+	Judge func(live *corev1.Pod) (candidates.Refusal, error)
 }
+
+// key is the failure that the job is about.
+func (job *Job) key() verdict.Key { return verdict.Key{Provisioner: job.Provisioner, Node: job.Node} }
 
 // Progress is what a pod that may be moved waits for.
 type Progress struct {
@@ -119,17 +130,13 @@ func (m *Mover) Advance(ctx context.Context, job *Job) (Result, error) {
 	}
 	var result Result
 	wholeNode := false
-	if dead(node) && m.config.Mode != managerv1alpha1.DryRun {
-		leftovers := m.leftovers(node)
-		result.Detaching = len(leftovers) + m.believed(node)
-		if wholeNode, err = m.settleTaint(ctx, job, node, anyMovable(job) || result.Detaching > 0); err != nil {
-			return Result{}, err
-		}
-		if !wholeNode {
-			if err := m.detachLeftovers(ctx, job, node, leftovers); err != nil {
-				return Result{}, err
-			}
-		}
+	if m.mayTaint(node) {
+		wholeNode, result.Detaching, err = m.settle(ctx, job, node)
+	} else {
+		err = m.untaint(ctx, node)
+	}
+	if err != nil {
+		return Result{}, err
 	}
 	for i := range job.Candidates {
 		c := &job.Candidates[i]
@@ -141,6 +148,18 @@ func (m *Mover) Advance(ctx context.Context, job *Job) (Result, error) {
 		}
 	}
 	return result, nil
+}
+
+// settle sees to the taint of a dead node and to the volumes that no pod there uses any more. It says whether the node is out
+// as a whole, and how many of those volumes are still to be detached.
+func (m *Mover) settle(ctx context.Context, job *Job, node *corev1.Node) (wholeNode bool, detaching int, err error) {
+	leftovers := m.leftovers(node)
+	detaching = len(leftovers) + m.believed(node)
+	wholeNode, err = m.settleTaint(ctx, job, node, anyMovable(job) || detaching > 0)
+	if err == nil && !wholeNode {
+		err = m.detachLeftovers(ctx, job, node, leftovers)
+	}
+	return wholeNode, detaching, err
 }
 
 func anyMovable(job *Job) bool {
@@ -157,12 +176,13 @@ func (m *Mover) advance(ctx context.Context, job *Job, c *candidates.Candidate, 
 	due, lacking := m.due(job, c, node, wholeNode)
 	switch {
 	case due == lackProof:
-		return NeedsProof, needsProof(node, lacking)
+		return NeedsProof, needsProof(node, c.Pod, lacking)
 	case m.config.Mode == managerv1alpha1.DryRun:
 		return m.wouldMove(job, c, due)
 	}
 	reason, message, err := m.take(ctx, job, c, due, target{pod: c.Pod, volumes: c.Volumes, nodeDead: dead(node)})
 	var brake brakeError
+	var refusal refusalError
 	switch {
 	case err == nil:
 		return reason, message
@@ -170,6 +190,8 @@ func (m *Mover) advance(ctx context.Context, job *Job, c *candidates.Candidate, 
 		return "", ""
 	case errors.As(err, &brake):
 		return Braked, brake.Error()
+	case errors.As(err, &refusal):
+		return refusal.Reason, refusal.Message
 	case errors.Is(err, errChanged):
 		return Due, "the node or the pod changed meanwhile; it is looked at again"
 	default:
@@ -179,10 +201,13 @@ func (m *Mover) advance(ctx context.Context, job *Job, c *candidates.Candidate, 
 }
 
 // needsProof tells an operator what Roost cannot do, and what it would take.
-func needsProof(node *corev1.Node, lacking string) string {
+func needsProof(node *corev1.Node, pod *corev1.Pod, lacking string) string {
 	if dead(node) {
 		return fmt.Sprintf("%s. Make sure that the node is powered off, then: kubectl taint node %s %s=nodeshutdown:NoExecute. "+
 			"It ends every pod there; remove it when the node is back", lacking, node.Name, corev1.TaintNodeOutOfService)
+	}
+	if otherStorage(pod) != "" {
+		return fmt.Sprintf("it does not terminate, and %s. Restart the node", lacking)
 	}
 	return fmt.Sprintf("it does not terminate, and %s. Restart the node, or fence it in the storage system", lacking)
 }
@@ -194,7 +219,7 @@ func (m *Mover) due(job *Job, c *candidates.Candidate, node *corev1.Node, wholeN
 	for _, attachment := range attachments {
 		detaching = detaching && attachment.DeletionTimestamp != nil
 	}
-	ok, lacking := proven(m.prover, node, c.Volumes)
+	ok, lacking := proven(m.prover, node, c.Pod, c.Volumes)
 	return decide(view{
 		nodeDead:    dead(node),
 		wholeNode:   wholeNode,

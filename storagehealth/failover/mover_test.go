@@ -13,6 +13,8 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -91,27 +93,6 @@ func TestDeadNodePartlyFenced(t *testing.T) {
 	w.wantLog("delete db-0 grace 30", "delete va-a", "delete db-0 grace 0")
 }
 
-// TestDeadNodeWithoutAGuard has pods whose controllers make others while these may still write: they are not even asked to
-// leave, unless attach-detach lets no second node have their volumes.
-func TestDeadNodeWithoutAGuard(t *testing.T) {
-	owned := func(kind string, pod *corev1.Pod) *corev1.Pod {
-		pod.OwnerReferences[0].Kind = kind
-		return pod
-	}
-	many := builders.MakePV("pv-b").CSI(ours, "b").ClaimedBy("b").Obj()
-	many.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}
-	one := builders.MakePV("pv-c").CSI(ours, "c").ClaimedBy("c").Obj()
-	one.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
-	free := builders.MakePV("pv-d").CSI("nfs.example.com", "d").ClaimedBy("d").Obj()
-	free.Spec.AccessModes = one.Spec.AccessModes
-	w := newWorld(t, makeNode(false), owned("StatefulSet", makePod("set", "b")), owned("ReplicaSet", makePod("many", "b")),
-		owned("ReplicaSet", makePod("one", "c")), owned("ReplicaSet", makePod("free", "d")), many, one, free,
-		builders.MakeClaim("b").BoundTo("pv-b").Obj(), builders.MakeClaim("c").BoundTo("pv-c").Obj(), builders.MakeClaim("d").BoundTo("pv-d").Obj(),
-		&storagev1.CSIDriver{ObjectMeta: metav1.ObjectMeta{Name: "nfs.example.com"}, Spec: storagev1.CSIDriverSpec{AttachRequired: ptr.To(false)}})
-	wantReasons(t, w.advance("set", "many", "one", "free"), "set: Evicted", "many: NeedsProof", "one: Evicted", "free: NeedsProof")
-	w.wantLog("evict set grace 30", "evict one grace 30")
-}
-
 func TestDeadNodeFencedAsAWhole(t *testing.T) {
 	w := newWorld(t, join(makeNode(false), []client.Object{makePod("db-0", "a"), makePod("db-1", "b")},
 		makeVolume("a", ours), makeVolume("b", ours))...)
@@ -148,20 +129,45 @@ func TestTaintThatDoesNotHold(t *testing.T) {
 		"the storage system lifts a fence": func(w *world) { clear(w.fences) },
 		"another pod is ending there":      func(w *world) { _ = w.raw.Create(w.t.Context(), makePod("plain")); w.end("plain") },
 		"the node is Ready again":          func(w *world) { w.setReady(true) },
+		"it is a dry run by now":           func(w *world) { w.config.Mode = managerv1alpha1.DryRun; w.restart() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, join(makeNode(false), []client.Object{makePod("db-0", "a")}, makeVolume("a", ours))...)
 			w.fence("a")
 			w.advance("db-0")
+			if !w.tainted() {
+				t.Fatalf("the node was not tainted; writes %q", w.log)
+			}
 			change(w)
 			w.advance()
-			if name == "the node is Ready again" {
-				if err := w.mover.Untaint(t.Context(), sick); err != nil {
-					t.Fatal(err)
-				}
-			}
 			if w.tainted() {
 				t.Errorf("the taint is still there; writes %q", w.log)
+			}
+		})
+	}
+}
+
+// TestUntaint has our taint on a node, and asks for it to be taken off from outside of a failover.
+func TestUntaint(t *testing.T) {
+	for name, tc := range map[string]struct {
+		ready, moving bool
+		mode          managerv1alpha1.Mode
+		stays         bool
+	}{
+		"stays on a dead node that pods are moved away from": {moving: true, mode: managerv1alpha1.Enforce, stays: true},
+		"goes from one that no pod may be moved away from":   {mode: managerv1alpha1.Enforce},
+		"goes from one that is Ready":                        {ready: true, moving: true, mode: managerv1alpha1.Enforce},
+		"goes in a dry run":                                  {moving: true, mode: managerv1alpha1.DryRun},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, makeNode(tc.ready, outOfService))
+			w.config.Mode = tc.mode
+			w.restart()
+			if err := w.mover.Untaint(t.Context(), sick, tc.moving); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.tainted(); got != tc.stays {
+				t.Errorf("tainted: %t, want %t", got, tc.stays)
 			}
 		})
 	}
@@ -214,6 +220,29 @@ func TestBelieved(t *testing.T) {
 	}
 }
 
+// TestBelievedIsLookedUp has a lister of all PersistentVolumes that fails the test: there may be ten thousand, and a hundred
+// attached to one node.
+func TestBelievedIsLookedUp(t *testing.T) {
+	w := newWorld(t, join(makeNode(false), makeVolume("a", ours)[:2])...)
+	w.mover.resolver.PVs = noList{w.mover.resolver.PVs, t}
+	for handle, want := range map[string]string{"a": "pv-a", "b": ""} {
+		pv := w.mover.volumeNamed(corev1.UniqueVolumeName("kubernetes.io/csi/" + ours + "^" + handle))
+		if got := ptr.Deref(pv, corev1.PersistentVolume{}).Name; got != want {
+			t.Errorf("volume %s is %q, want %q", handle, got, want)
+		}
+	}
+}
+
+type noList struct {
+	corelisters.PersistentVolumeLister
+	t *testing.T
+}
+
+func (l noList) List(labels.Selector) ([]*corev1.PersistentVolume, error) {
+	l.t.Error("all PersistentVolumes are listed")
+	return nil, nil
+}
+
 // TestNoTaint has a node that is dead, a pod on it that is fenced, and something else that forbids the taint.
 func TestNoTaint(t *testing.T) {
 	ending := makePod("ending", "b")
@@ -246,40 +275,6 @@ func TestNoTaint(t *testing.T) {
 			w.advance("db-0")
 			if got := w.log[0] == "taint node-1"; got != tc.want {
 				t.Errorf("tainted: %t, want %t; writes %q", got, tc.want, w.log)
-			}
-		})
-	}
-}
-
-func TestWhatIsProof(t *testing.T) {
-	out := corev1.Taint{Key: corev1.TaintNodeOutOfService, Value: "nodeshutdown", Effect: corev1.TaintEffectNoExecute}
-	rox := builders.MakePV("pv-a").CSI(ours, "a").ClaimedBy("a").Obj()
-	rox.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadOnlyMany}
-	nfs := builders.MakePV("pv-a").Source(corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "filer"}}).ClaimedBy("a").Obj()
-	csi := builders.MakePV("pv-a").CSI(ours, "a").ClaimedBy("a").Obj()
-	tests := map[string]struct {
-		node   *corev1.Node
-		pv     *corev1.PersistentVolume
-		fenced bool
-		want   bool
-	}{
-		"nothing":                                       {node: makeNode(false), pv: csi},
-		"the storage system's fence":                    {node: makeNode(false), pv: csi, fenced: true, want: true},
-		"a person's taint on a dead node":               {node: makeNode(false, out), pv: csi, want: true},
-		"a person's taint that was forgotten":           {node: makeNode(true, out), pv: csi},
-		"our own taint proves nothing":                  {node: makeNode(false, outOfService), pv: csi},
-		"an access mode, which nothing enforces":        {node: makeNode(false), pv: rox},
-		"a volume that no driver knows":                 {node: makeNode(false), pv: nfs, fenced: true},
-		"a person's taint, of a volume no driver knows": {node: makeNode(false, out), pv: nfs, want: true},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, tc.node, makePod("db-0", "a"), builders.MakeClaim("a").BoundTo("pv-a").Obj(), tc.pv)
-			if tc.fenced {
-				w.fence("a")
-			}
-			if got, _ := proven(w, tc.node, w.job("db-0").Candidates[0].Volumes); got != tc.want {
-				t.Errorf("proven = %t, want %t", got, tc.want)
 			}
 		})
 	}
@@ -374,6 +369,31 @@ func TestNothingIsDoneToWhatChanged(t *testing.T) {
 	}
 }
 
+// TestPodsAreJudgedAgain has the node with the other copies fail after the first of two pods was moved, in the same round.
+func TestPodsAreJudgedAgain(t *testing.T) {
+	for name, tc := range map[string]struct {
+		ready  bool
+		fenced []string
+		want   []string
+		log    []string
+	}{
+		"on a live node": {ready: true, want: []string{"db-0: Evicted", "db-1: OnlyCopy"}, log: []string{"evict db-0 grace 30"}},
+		"on a dead node": {fenced: []string{"a", "b"}, want: []string{"db-0: Removed", "db-1: OnlyCopy"},
+			log: []string{"taint node-1", "delete db-0 grace 0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, join(makeNode(tc.ready), []client.Object{makePod("db-0", "a"), makePod("db-1", "b")},
+				makeVolume("a", ours), makeVolume("b", ours))...)
+			w.fence(tc.fenced...)
+			w.before = func() {
+				w.refusal["db-1"] = candidates.Refusal{Reason: candidates.OnlyCopy, Message: "its other copy is gone by now"}
+			}
+			wantReasons(t, w.advance("db-0", "db-1"), tc.want...)
+			w.wantLog(tc.log...)
+		})
+	}
+}
+
 func TestProofThatIsWithdrawn(t *testing.T) {
 	w := newWorld(t, join(makeNode(false), []client.Object{makePod("db-0", "a"), makePod("x-0", "c")},
 		makeVolume("a", ours), makeVolume("c", theirs))...)
@@ -454,42 +474,6 @@ func TestBudgetIsKept(t *testing.T) {
 	wantReasons(t, w.advance("db-0", "db-1", "db-2"), "db-0: NeedsProof", "db-1: NeedsProof", "db-2: Evicted")
 }
 
-func TestGang(t *testing.T) {
-	member := makePod("worker-1")
-	member.Spec.NodeName = "node-2"
-	healthy := makeNode(true)
-	healthy.Name = "node-2"
-	w := newWorld(t, join(makeNode(true), []client.Object{makePod("worker-0", "a"), member, healthy}, makeVolume("a", ours))...)
-	job := w.job("worker-0")
-	job.Candidates[0].Gang = []*corev1.Pod{member}
-	if _, err := w.mover.Advance(t.Context(), job); err != nil {
-		t.Fatal(err)
-	}
-	w.wantLog("evict worker-1 grace 30", "evict worker-0 grace 30")
-}
-
-// TestGangThatCannotGo has a member that a PodDisruptionBudget keeps, on a healthy node: the gang stays whole, and is tried
-// again. Not even the deadline overrides a budget for a pod that is well.
-func TestGangThatCannotGo(t *testing.T) {
-	member := makePod("worker-1")
-	member.Spec.NodeName = "node-2"
-	healthy := makeNode(true)
-	healthy.Name = "node-2"
-	w := newWorld(t, join(makeNode(true), []client.Object{makePod("worker-0", "a"), member, healthy}, makeVolume("a", ours))...)
-	w.config.PDBPolicy = managerv1alpha1.DeleteAfterDeadline
-	w.restart()
-	w.forbids = budgetError()
-	for range 3 {
-		job := w.job("worker-0")
-		job.Candidates[0].Gang = []*corev1.Pod{member}
-		if _, err := w.mover.Advance(t.Context(), job); err != nil {
-			t.Fatal(err)
-		}
-		w.clock.Step(10 * time.Minute)
-	}
-	w.wantLog("evict worker-1 grace 30", "evict worker-1 grace 30", "evict worker-1 grace 30")
-}
-
 // TestBudgetIsNotSpentOnWhatStays has more pods that a PodDisruptionBudget keeps than may be moved in a minute.
 func TestBudgetIsNotSpentOnWhatStays(t *testing.T) {
 	w := newWorld(t, join(makeNode(true), []client.Object{makePod("db-0", "a"), makePod("db-1", "b")}, makeVolume("a", ours), makeVolume("b", ours))...)
@@ -508,10 +492,25 @@ func TestDeadlineOfAnEarlierFailure(t *testing.T) {
 	w.restart()
 	w.forbids = budgetError()
 	w.advance("db-0")
-	w.mover.Calm(sick)
+	w.mover.Calm(verdict.Key{Provisioner: ours, Node: sick})
 	w.clock.Step(6 * time.Hour)
 	wantReasons(t, w.advance("db-0"), "db-0: DisruptionBudget")
 	w.wantLog("evict db-0 grace 30", "evict db-0 grace 30")
+}
+
+// TestDeadlineBesideAnotherDriver has another driver on the node, which is well and is looked at again and again: the deadline
+// of the one that failed runs on.
+func TestDeadlineBesideAnotherDriver(t *testing.T) {
+	w := newWorld(t, join(makeNode(true), []client.Object{makePod("db-0", "a")}, makeVolume("a", ours))...)
+	w.config.PDBPolicy = managerv1alpha1.DeleteAfterDeadline
+	w.restart()
+	w.forbids = budgetError()
+	w.advance("db-0")
+	w.mover.Calm(verdict.Key{Provisioner: theirs, Node: sick})
+	w.mover.Calm(verdict.Key{Provisioner: ours, Node: "node-2"})
+	w.clock.Step(5 * time.Minute)
+	wantReasons(t, w.advance("db-0"), "db-0: Evicted")
+	w.wantLog("evict db-0 grace 30", "evict db-0 grace 30", "delete db-0 grace 30")
 }
 
 // TestFinalizers has a pod of a Job, which its controller lets go once it has failed.

@@ -21,15 +21,33 @@ type Prover interface {
 	Fenced(id drivers.VolumeID, node string) (drivers.Fence, bool)
 }
 
-// proven says whether the node can no longer write to any of the volumes, and else for which there is no proof.
-func proven(prover Prover, node *corev1.Node, volumes []podvolumes.Volume) (bool, string) {
+// proven says whether the node can no longer write to any volume of the pod, and else for which there is no proof. The given
+// ones are those that have claims.
+func proven(prover Prover, node *corev1.Node, pod *corev1.Pod, volumes []podvolumes.Volume) (bool, string) {
 	for i := range volumes {
 		v := &volumes[i]
 		if v.PV == nil || !provenVolume(prover, node, v.PV) {
 			return false, fmt.Sprintf("nothing proves that %s can no longer write to the volume of claim %s", node.Name, v.ClaimName)
 		}
 	}
+	if name := otherStorage(pod); name != "" && !declaredOut(node) {
+		return false, fmt.Sprintf("volume %s of the pod is storage without a claim, of which no storage system can say that %s no longer writes to it",
+			name, node.Name)
+	}
 	return true, ""
+}
+
+// otherStorage names a volume of the pod without a claim that is neither the node's own nor made from the API server: NFS,
+// iSCSI, RBD, CephFS, inline CSI and the like. Drivers know volumes by their PersistentVolumes, and these have none.
+func otherStorage(pod *corev1.Pod) string {
+	i := slices.IndexFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.PersistentVolumeClaim == nil && v.Ephemeral == nil && v.EmptyDir == nil && v.HostPath == nil && v.ConfigMap == nil &&
+			v.Secret == nil && v.DownwardAPI == nil && v.Projected == nil && v.Image == nil
+	})
+	if i < 0 {
+		return ""
+	}
+	return pod.Spec.Volumes[i].Name
 }
 
 // provenVolume takes the storage system's word, or a person's. Time that has passed is no proof, and neither is an access
@@ -72,6 +90,9 @@ func dead(node *corev1.Node) bool {
 func guarded(csiDrivers storagelisters.CSIDriverLister, pod *corev1.Pod, volumes []podvolumes.Volume) bool {
 	if owner := metav1.GetControllerOf(pod); owner != nil && owner.Kind == "StatefulSet" {
 		return true
+	}
+	if otherStorage(pod) != "" {
+		return false
 	}
 	for i := range volumes {
 		pv := volumes[i].PV

@@ -5,7 +5,6 @@ package failover
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,7 +17,6 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	managerv1alpha1 "roost.dev/roost/apis/manager/v1alpha1"
 	"roost.dev/roost/storagehealth/candidates"
 )
 
@@ -58,7 +56,7 @@ func (m *Mover) within(pod types.UID, do func() (reason, message string, err err
 		return m.throttled()
 	}
 	reason, message, err = do()
-	if err != nil || reason == DisruptionBudget {
+	if err != nil || reason == DisruptionBudget || reason == NeedsProof {
 		undo()
 	}
 	return reason, message, err
@@ -66,6 +64,16 @@ func (m *Mover) within(pod types.UID, do func() (reason, message string, err err
 
 func (m *Mover) throttled() (reason, message string, err error) {
 	return Throttled, fmt.Sprintf("waits because %d pods were moved in this minute, the most there may be (podsPerMinute)", m.config.PodsPerMinute), nil
+}
+
+// throttledGang is about a gang that there is no room for as a whole.
+func (m *Mover) throttledGang(size int) (reason, message string, err error) {
+	if size > int(m.config.PodsPerMinute) {
+		return Throttled, fmt.Sprintf("is never moved: %d pods of its group have to go together, and %d may be moved in a minute (podsPerMinute)",
+			size, m.config.PodsPerMinute), nil
+	}
+	return Throttled, fmt.Sprintf("waits until %d pods of its group may be moved at once: %d may be moved in a minute (podsPerMinute)",
+		size, m.config.PodsPerMinute), nil
 }
 
 // wouldMove says once for each pod what a dry run does not do.
@@ -94,60 +102,23 @@ func (m *Mover) sharedWith(job *Job, c *candidates.Candidate) string {
 	return ""
 }
 
-// evictAll evicts the members of the pod's gang that have to go too, and the pod when all of them are on their way: one
-// that cannot go keeps the pod, and with it the gang is tried again.
-func (m *Mover) evictAll(ctx context.Context, job *Job, c *candidates.Candidate, t target) (reason, message string, err error) {
-	for _, member := range c.Gang {
-		if member.DeletionTimestamp != nil {
-			continue
-		}
-		reason, message, err = m.evictMember(ctx, job, member)
-		if err != nil || reason != Evicted {
-			return reason, "pod " + member.Name + " of its group: " + message, err
-		}
-	}
-	return m.within(c.Pod.UID, func() (string, string, error) { return m.evict(ctx, job, t, true) })
-}
-
-// evictMember evicts a member of a gang that runs elsewhere. That it is gone is as good.
-func (m *Mover) evictMember(ctx context.Context, job *Job, member *corev1.Pod) (reason, message string, err error) {
-	node, err := m.readNode(ctx, member.Spec.NodeName)
-	if err != nil {
-		return Evicted, "", client.IgnoreNotFound(err)
-	}
-	volumes, err := m.resolver.Resolve(member)
-	if err != nil {
-		return "", "", fmt.Errorf("resolving the volumes of pod %s: %w", client.ObjectKeyFromObject(member), err)
-	}
-	t := target{pod: member, volumes: volumes, nodeDead: dead(node)}
-	reason, message, err = m.within(member.UID, func() (string, string, error) { return m.evict(ctx, job, t, false) })
-	if errors.Is(err, errGone) {
-		return Evicted, "", nil
-	}
-	return reason, message, err
-}
-
 // evict asks the pod to terminate, as far as PodDisruptionBudgets allow. Only a pod of the failed node may be deleted in
 // spite of them.
 func (m *Mover) evict(ctx context.Context, job *Job, t target, mayOverride bool) (reason, message string, err error) {
-	if r, just := m.justRefused(t.pod.UID); just {
+	if r, just := m.justRefused(job.key(), t.pod.UID); just && !m.overrides(r, mayOverride) {
 		return DisruptionBudget, r.message, nil
 	}
-	live, _, err := m.recheck(ctx, job, t)
+	live, node, err := m.recheck(ctx, job, t)
 	if err != nil {
 		return "", "", err
 	}
 	if live.DeletionTimestamp != nil {
 		return Evicted, "waits for the pod to terminate", nil
 	}
-	eviction := &policyv1.Eviction{
-		ObjectMeta: metav1.ObjectMeta{Namespace: live.Namespace, Name: live.Name},
-		DeleteOptions: &metav1.DeleteOptions{
-			GracePeriodSeconds: m.grace(live),
-			Preconditions:      &metav1.Preconditions{UID: &live.UID},
-		},
+	if reason, message := m.wouldDouble(node, live, t); reason != "" {
+		return reason, message, nil
 	}
-	err = m.client.SubResource("eviction").Create(ctx, live, eviction)
+	err = m.client.SubResource("eviction").Create(ctx, live, m.evictionOf(live))
 	if budgetForbids(err) {
 		return m.forbiddenByBudget(ctx, job, t, mayOverride, err)
 	}
@@ -163,6 +134,17 @@ func (m *Mover) evict(ctx context.Context, job *Job, t target, mayOverride bool)
 	return Evicted, "waits for the pod to terminate", nil
 }
 
+// evictionOf is what asks the API server to evict a pod that was just read.
+func (m *Mover) evictionOf(live *corev1.Pod) *policyv1.Eviction {
+	return &policyv1.Eviction{
+		ObjectMeta: metav1.ObjectMeta{Namespace: live.Namespace, Name: live.Name},
+		DeleteOptions: &metav1.DeleteOptions{
+			GracePeriodSeconds: m.grace(live),
+			Preconditions:      &metav1.Preconditions{UID: &live.UID},
+		},
+	}
+}
+
 // budgetForbids says that a PodDisruptionBudget is in the way, and not the API server itself. A pod with more than one
 // budget cannot be evicted at all, which the API server says as an internal error without a cause of its own.
 func budgetForbids(err error) bool {
@@ -174,9 +156,7 @@ func budgetForbids(err error) bool {
 
 // forbiddenByBudget waits, or deletes the pod where the configuration says so and the deadline has passed.
 func (m *Mover) forbiddenByBudget(ctx context.Context, job *Job, t target, mayOverride bool, cause error) (reason, message string, err error) {
-	m.metrics.moved(job.Provisioner, methodEvict, resultRefused)
-	r := m.refused(t.pod, "a PodDisruptionBudget forbids the eviction: "+cause.Error())
-	if !mayOverride || m.config.PDBPolicy != managerv1alpha1.DeleteAfterDeadline || m.clock.Since(r.since) < m.config.PDBDeadline.Duration {
+	if r := m.refused(job, t.pod, cause); !m.overrides(r, mayOverride) {
 		return DisruptionBudget, r.message, nil
 	}
 	live, _, err := m.recheck(ctx, job, t)
@@ -245,7 +225,7 @@ func (m *Mover) recheckProof(ctx context.Context, job *Job, t target) (*corev1.P
 	if err != nil {
 		return nil, err
 	}
-	if ok, _ := proven(m.prover, node, t.volumes); !ok {
+	if ok, _ := proven(m.prover, node, live, t.volumes); !ok {
 		return nil, errChanged
 	}
 	return live, nil

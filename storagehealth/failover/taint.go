@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	managerv1alpha1 "roost.dev/roost/apis/manager/v1alpha1"
 	"roost.dev/roost/internal/podvolumes"
 	"roost.dev/roost/storagehealth/candidates"
 )
@@ -85,24 +86,15 @@ func (m *Mover) writesNothing(ctx context.Context, job *Job, node *corev1.Node) 
 
 // isHarmless says that the pod on the dead node can write nowhere, and that nobody but us would remove it for the taint.
 func (m *Mover) isHarmless(job *Job, node *corev1.Node, pod *corev1.Pod) (bool, error) {
-	if pod.DeletionTimestamp != nil && !job.has(pod) && !m.wasAsked(pod.UID) || mountsOtherStorage(pod) {
+	if pod.DeletionTimestamp != nil && !job.has(pod) && !m.wasAsked(pod.UID) {
 		return false, nil
 	}
 	volumes, err := m.resolver.Resolve(pod)
 	if err != nil {
 		return false, fmt.Errorf("resolving the volumes of pod %s: %w", client.ObjectKeyFromObject(pod), err)
 	}
-	ok, _ := proven(m.prover, node, volumes)
+	ok, _ := proven(m.prover, node, pod, volumes)
 	return ok, nil
-}
-
-// mountsOtherStorage says that the pod has a volume without a claim that is neither the node's own nor made from the API
-// server: NFS, iSCSI, inline CSI and the like, of which nothing can be proven.
-func mountsOtherStorage(pod *corev1.Pod) bool {
-	return slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
-		return v.PersistentVolumeClaim == nil && v.Ephemeral == nil && v.EmptyDir == nil && v.HostPath == nil && v.ConfigMap == nil &&
-			v.Secret == nil && v.DownwardAPI == nil && v.Projected == nil && v.Image == nil
-	})
 }
 
 func (m *Mover) provenByName(node *corev1.Node, persistentVolume string) bool {
@@ -129,13 +121,24 @@ func (m *Mover) taint(ctx context.Context, job *Job, node *corev1.Node) error {
 	return nil
 }
 
-// Untaint removes our out-of-service taint from a node that is not being failed over.
-func (m *Mover) Untaint(ctx context.Context, name string) error {
+// Untaint removes our out-of-service taint from a node that it does not belong on. moving says that pods may be moved away
+// from the node: then it stays as long as the node is dead, and Advance settles it.
+func (m *Mover) Untaint(ctx context.Context, name string, moving bool) error {
 	node, err := m.readNode(ctx, name)
 	if err != nil {
 		return client.IgnoreNotFound(err)
 	}
+	if moving && m.mayTaint(node) {
+		return nil
+	}
 	return m.untaint(ctx, node)
+}
+
+// mayTaint says that the node is dead and this is no dry run. On a node that is Ready, attach-detach would take for the
+// taint's sake any volume away whose pod has ended, though the node has it mounted; a dry run does not look whether the taint
+// still holds.
+func (m *Mover) mayTaint(node *corev1.Node) bool {
+	return dead(node) && m.config.Mode != managerv1alpha1.DryRun
 }
 
 // untaint removes our out-of-service taint, where there is one, from the node as it was just read.

@@ -10,6 +10,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -80,6 +81,9 @@ var _ = Describe("A brake", func() {
 	It("holds while the storage system is silent, also on a node that had failed before", func(ctx SpecContext) {
 		failed := s.together(ctx, sandbox.NodeName(5), map[string][]setOption{"failed": {annotated("Disabled")}})["failed"]
 		fails := s.together(ctx, sandbox.NodeName(11), map[string][]setOption{"fails": nil})["fails"]
+		for _, pod := range []*corev1.Pod{failed, fails} { // the other copy of each may be on the other's node
+			Expect(box.Sim.SetReplicaState(ctx, s.volume(ctx, pod).Spec.CSI.VolumeHandle, sandbox.NodeName(0), storagev1alpha1.ReplicaInSync)).To(Succeed())
+		}
 		failStorage(ctx, failed.Spec.NodeName)
 		expectLeft(ctx, failed, candidates.FailoverDisabled)
 
@@ -93,16 +97,24 @@ var _ = Describe("A brake", func() {
 		ageReport(ctx, failed.Spec.NodeName)
 		ageReport(ctx, fails.Spec.NodeName)
 		replaceManager(ctx, quick) // one that has not seen the reports come believes their age
-		Eventually(func(g Gomega) {
-			for _, pod := range []string{failed.Spec.NodeName, fails.Spec.NodeName} {
-				status, reason, _ := condition(storageNode(ctx, g, pod).Status.Conditions, storagev1alpha1.ConditionReporting)
-				g.Expect(status).To(Equal(metav1.ConditionFalse), reason)
-			}
-		}).WithContext(ctx).Should(Succeed())
+		expectSilent(ctx, failed.Spec.NodeName, fails.Spec.NodeName)
 		expectEvent(ctx, metav1.NamespaceDefault, sandbox.Provisioner+"."+fails.Spec.NodeName, storagehealth.EventSilent)
 		s.setFailover(ctx, failed, "Enabled")
 		expectBraked(ctx, failed.Spec.NodeName, verdict.ReasonStorageSilent)
 		s.expectAllStay(ctx, threeLooks, failed, fails)
+		expectState(ctx, fails.Spec.NodeName, storagev1alpha1.HealthHealthy)
+
+		By("being silent of every node")
+		var all []string
+		for i := range nodeCount {
+			all = append(all, sandbox.NodeName(i))
+			ageReport(ctx, all[i])
+		}
+		replaceManager(ctx, quick)
+		expectSilent(ctx, all...)
+		Expect(counted(ctx)).To(HaveKeyWithValue(`roost_storagehealth_silent_nodes{provisioner="`+sandbox.Provisioner+`"}`, float64(nodeCount)))
+		expectBraked(ctx, failed.Spec.NodeName, verdict.ReasonStorageSilent)
+		s.expectAllStay(ctx, silentFor, failed, fails)
 		expectState(ctx, fails.Spec.NodeName, storagev1alpha1.HealthHealthy)
 
 		By("speaking again")
@@ -112,6 +124,21 @@ var _ = Describe("A brake", func() {
 		s.expectMoves(ctx, fails)
 	}, SpecTimeout(specTimeout))
 })
+
+// expectSilent waits until the manager has noticed that nothing is said of the nodes.
+func expectSilent(ctx context.Context, nodes ...string) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		for _, node := range nodes {
+			status, reason, _ := condition(storageNode(ctx, g, node).Status.Conditions, storagev1alpha1.ConditionReporting)
+			g.Expect(status).To(Equal(metav1.ConditionFalse), "%s: %s", node, reason)
+		}
+	}).WithContext(ctx).Should(Succeed())
+}
+
+// silentFor is how long it is watched that nothing moves while nothing is said of any node: ten times what the manager takes
+// to act on a node that is Offline.
+const silentFor = 20 * time.Second
 
 // silence is longer than the published driver believes a report.
 const silence = 3 * time.Minute

@@ -4,11 +4,17 @@
 package failover
 
 import (
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
+	"roost.dev/roost/storagehealth/failover"
 )
+
+// untaintedWithin is how long our taint may be on a node that is Ready: it goes with the event that tells so.
+const untaintedWithin = 3 * time.Second
 
 var _ = Describe("A node that comes back between two writes", func() {
 	var s *scene
@@ -56,6 +62,28 @@ var _ = Describe("A node that comes back between two writes", func() {
 
 	It("keeps a pod that was about to be removed after the taint, and loses the taint", func(ctx SpecContext) {
 		comesBack(ctx, tainting, call.removesPod, false)
+	}, SpecTimeout(specTimeout))
+
+	It("loses the taint at once though its storage is still gone, and its pod ends in the ordinary way", func(ctx SpecContext) {
+		through := managerThrough(ctx, quick)
+		pod := s.database(ctx, "db")
+		sick := pod.Spec.NodeName
+		s.published(ctx, pod, patience)
+		nodes := followNode(ctx, sick)
+		held := holdForSpec(through, call.removesPod, false)
+		killNode(ctx, sick)
+		Eventually(held.held).WithContext(ctx).Should(BeClosed())
+		Eventually(nodes.outOfServiceTaints).WithContext(ctx).Should(HaveExactElements(Equal(ourTaint)))
+		Expect(box.ReviveKubelet(ctx, sick)).To(Succeed())
+		Eventually(nodes.outOfServiceTaints).WithContext(ctx).WithTimeout(untaintedWithin).Should(HaveExactElements(Equal(ourTaint), BeNil()))
+		close(held.release)
+
+		s.movedFrom(ctx, pod, detachPatience)
+		expectState(ctx, sick, storagev1alpha1.HealthFailedOver)
+		s.expectNoEvent(ctx, pod.Name, failover.EventForceDeleting)
+		Expect(through.count(call.removesPod)).To(BeZero())
+		Expect(nodes.outOfServiceTaints()).To(HaveLen(2), "tainted again")
+		expectNoViolation(ctx)
 	}, SpecTimeout(specTimeout))
 
 	It("keeps a pod that was about to be told to end, attachment by attachment", func(ctx SpecContext) {

@@ -90,9 +90,13 @@ func (s *scene) published(ctx context.Context, pod *corev1.Pod, within time.Dura
 	Eventually(func(g Gomega) {
 		volumes, err := box.Sim.Volumes(ctx)
 		g.Expect(err).NotTo(HaveOccurred())
-		i := slices.IndexFunc(volumes, func(v cluster.Volume) bool { return v.Handle == pv.Spec.CSI.VolumeHandle })
-		g.Expect(i).To(BeNumerically(">=", 0))
-		g.Expect(volumes[i].Published).To(ContainElement(pod.Spec.NodeName))
+		var on []string
+		for i := range volumes {
+			if volumes[i].Handle == pv.Spec.CSI.VolumeHandle {
+				on = volumes[i].Published
+			}
+		}
+		g.Expect(on).To(ContainElement(pod.Spec.NodeName))
 	}).WithContext(ctx).WithTimeout(within).Should(Succeed())
 	return attachments(ctx, Default, pv.Name)[pod.Spec.NodeName]
 }

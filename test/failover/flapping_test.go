@@ -14,7 +14,9 @@ import (
 )
 
 const (
-	// flapFor and flapStep are how long storage flaps here, and the shortest that it is good or bad at a time.
+	// flapFor and flapStep are how long storage flaps here, and the shortest that it is good or bad at a time. All times are
+	// five times shorter or more than the shipped ones. The true figures, every 5 s for 5 minutes with the shipped
+	// configuration, are those of verdict.TestFlappingEveryFiveSeconds, which has a clock of its own.
 	flapFor  = 18 * time.Second
 	flapStep = 500 * time.Millisecond
 	// slowRound is a second round of flapping, in steps: bad for longer than the manager bears, then good for a step.

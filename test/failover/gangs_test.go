@@ -6,15 +6,23 @@ package failover
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	schedulingv1alpha1 "sigs.k8s.io/scheduler-plugins/apis/scheduling/v1alpha1"
 
 	"roost.dev/roost/internal/sandbox"
 	"roost.dev/roost/storagehealth/candidates"
+	"roost.dev/roost/storagehealth/failover"
 )
 
 // moveGang moves a PodGroup as a whole where it would break otherwise.
@@ -65,4 +73,39 @@ var _ = Describe("A PodGroup with a pod on a node whose storage failed", Ordered
 		}
 		s.expectAllStay(ctx, threeLooks, spare[1], spare[2])
 	}, SpecTimeout(specTimeout))
+
+	It("is not torn apart when one of its pods may not be evicted, wherever that is", func(ctx SpecContext) {
+		restartManager(ctx, moveGang)
+		sick := sandbox.NodeName(3)
+		pods := run(ctx, "kept", sick, members)
+		// They are evicted by name: this one comes last of those elsewhere.
+		last := slices.MaxFunc(pods[1:], func(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
+		budget := s.forbidOne(ctx, last)
+		failStorage(ctx, sick)
+		Expect(expectLeft(ctx, pods[0], failover.DisruptionBudget)).To(ContainSubstring("pod " + last.Name + " of its group"))
+		s.expectAllStay(ctx, specPause, pods...)
+		Expect(s.client.Delete(ctx, budget)).To(Succeed())
+		s.expectMoves(ctx, pods[0])
+		for _, pod := range pods[1:] {
+			s.running(ctx, pod.Name, string(pod.UID))
+		}
+	}, SpecTimeout(specTimeout))
 })
+
+// forbidOne has a PodDisruptionBudget keep one pod of a StatefulSet, and waits until it does.
+func (s *scene) forbidOne(ctx context.Context, pod *corev1.Pod) *policyv1.PodDisruptionBudget {
+	GinkgoHelper()
+	budget := &policyv1.PodDisruptionBudget{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: pod.Name},
+		Spec: policyv1.PodDisruptionBudgetSpec{
+			MaxUnavailable: ptr.To(intstr.FromInt32(0)),
+			Selector:       &metav1.LabelSelector{MatchLabels: map[string]string{appsv1.StatefulSetPodNameLabel: pod.Name}},
+		},
+	}
+	Expect(s.client.Create(ctx, budget)).To(Succeed())
+	Eventually(func(g Gomega) {
+		g.Expect(s.client.Get(ctx, client.ObjectKeyFromObject(budget), budget)).To(Succeed())
+		g.Expect(budget.Status.ObservedGeneration).To(Equal(budget.Generation))
+	}).WithContext(ctx).Should(Succeed())
+	return budget
+}

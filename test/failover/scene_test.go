@@ -43,6 +43,7 @@ func newScene(ctx context.Context) *scene {
 		Expect(client.IgnoreNotFound(box.Client.Delete(ctx, namespace))).To(Succeed())
 		s.removePods(ctx)
 		expectAllHealthy(ctx)
+		expectNoViolation(ctx) // nor when the nodes came back
 	}, NodeTimeout(specTimeout))
 	return s
 }

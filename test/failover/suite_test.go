@@ -70,12 +70,14 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 		ManagerConfig: quick,
 	})
 	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func() {
+	DeferCleanup(func(ctx SpecContext) {
 		defer box.Stop() // whatever happens here, no process stays
+		mendAll(ctx)
+		expectNoViolation(ctx)
 		Expect(box.Err()).NotTo(HaveOccurred())
 		expectNoForbiddenCall(box.Manager.Log())
 		expectNoForbiddenCall(box.SchedulerLog())
-	})
+	}, NodeTimeout(patience))
 }, NodeTimeout(startTimeout))
 
 // A program that died would only be seen as specs that time out.
