@@ -30,6 +30,7 @@ import (
 
 	configscheme "roost.dev/roost/apis/config/scheme"
 	managerv1alpha1 "roost.dev/roost/apis/manager/v1alpha1"
+	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
 )
 
 const kustomizationFile = "kustomization.yaml"
@@ -40,6 +41,7 @@ func strictDecoder() runtime.Decoder {
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(apiextensionsv1.AddToScheme(scheme))
 	utilruntime.Must(managerv1alpha1.AddToScheme(scheme))
+	utilruntime.Must(snapshotv1alpha1.AddToScheme(scheme))
 	scheme.AddKnownTypeWithName(prometheusRuleKind, &prometheusRule{})
 	configscheme.AddToScheme(scheme)
 	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
@@ -168,9 +170,13 @@ func TestEveryDefinitionIsInstalled(t *testing.T) {
 func TestDefaultInstallsExactly(t *testing.T) {
 	want := []string{
 		"ClusterRole roost-controller-manager",
+		"ClusterRole roost-controller-manager-hooks",
 		"ClusterRole roost-controller-manager-metrics-reader",
+		"ClusterRole roost-controller-manager-snapshots",
 		"ClusterRole roost-scheduler",
 		"ClusterRoleBinding roost-controller-manager",
+		"ClusterRoleBinding roost-controller-manager-hooks",
+		"ClusterRoleBinding roost-controller-manager-snapshots",
 		"ClusterRoleBinding roost-scheduler",
 		"ClusterRoleBinding roost-scheduler-as-kube-scheduler",
 		"ClusterRoleBinding roost-scheduler-as-volume-scheduler",

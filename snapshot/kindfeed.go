@@ -96,3 +96,17 @@ func (k *kindFeed[O]) listen(listener func(O)) (stop func()) {
 		delete(k.listeners, id)
 	}
 }
+
+// in are the objects of a namespace, or with "" of all. They are the feed's own and must not be changed.
+func (k *kindFeed[O]) in(namespace string) []O {
+	objects := k.indexer.List()
+	if namespace != "" {
+		// The index exists: newKindFeed made it.
+		objects, _ = k.indexer.ByIndex(cache.NamespaceIndex, namespace)
+	}
+	found := make([]O, 0, len(objects))
+	for _, object := range objects {
+		found = append(found, object.(O))
+	}
+	return found
+}

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	schedulingv1alpha1 "sigs.k8s.io/scheduler-plugins/apis/scheduling/v1alpha1"
 
+	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
 	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
 	"roost.dev/roost/internal/sandbox/podexec"
 	"roost.dev/roost/test/simstorage/admin"
@@ -177,6 +178,7 @@ func newScheme() *runtime.Scheme {
 	utilruntime.Must(storagev1alpha1.AddToScheme(scheme))
 	utilruntime.Must(snapshotv1.AddToScheme(scheme))
 	utilruntime.Must(groupsnapshotv1.AddToScheme(scheme))
+	utilruntime.Must(snapshotv1alpha1.AddToScheme(scheme))
 	utilruntime.Must(schedulingv1alpha1.AddToScheme(scheme))
 	return scheme
 }

@@ -67,8 +67,14 @@ func (s *Sandbox) SchedulerLog() string { return s.LogPath(schedulerProgram) }
 // serviceAccount applies the role of one of our components and returns the path of a kubeconfig, written to the file with
 // the given name, for the component's service account.
 func (s *Sandbox) serviceAccount(ctx context.Context, component, account, file string) (string, error) {
-	if err := s.apply(ctx, filepath.Join(s.opts.ManifestsDir, "components", component, "rbac.yaml")); err != nil {
-		return "", err
+	roles, err := filepath.Glob(filepath.Join(s.opts.ManifestsDir, "components", component, "rbac*.yaml"))
+	if err != nil || len(roles) == 0 {
+		return "", fmt.Errorf("no roles for %s in %s", account, s.opts.ManifestsDir)
+	}
+	for _, file := range roles {
+		if err := s.apply(ctx, file); err != nil {
+			return "", err
+		}
 	}
 	_, path, err := s.addUser(file, envtest.User{
 		Name:   "system:serviceaccount:" + roostNamespace + ":" + account,

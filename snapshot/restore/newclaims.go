@@ -4,6 +4,7 @@
 package restore
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -86,13 +87,9 @@ func (p *planner) plan(member *snapshotv1alpha1.SnapshotMember, asked *snapshotv
 	if name == "" || !ok {
 		return
 	}
-	class := asked.StorageClassName
-	if class == "" {
-		class = p.spec.StorageClassName
-	}
 	p.claims = append(p.claims, snapshotv1alpha1.RestoredClaim{
 		Name: name, From: member.ClaimName, VolumeSnapshotName: member.VolumeSnapshotName,
-		Size: size, StorageClassName: class, State: snapshotv1alpha1.ClaimPlanned,
+		Size: size, StorageClassName: cmp.Or(asked.StorageClassName, p.spec.StorageClassName, member.StorageClassName), State: snapshotv1alpha1.ClaimPlanned,
 	})
 }
 

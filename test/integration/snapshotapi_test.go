@@ -182,3 +182,17 @@ func at(object *unstructured.Unstructured, fields ...string) any {
 	Expect(found).To(BeTrue(), "%v", fields)
 	return value
 }
+
+// A Go client writes 72h as 72h0m0s.
+var _ = Describe("Durations in another spelling", func() {
+	DescribeTable("are no change", func(ctx SpecContext, manifest, change string) {
+		s := newSpace(ctx, shared)
+		object := objectOf(manifest)
+		s.create(ctx, object)
+		merge(object.Object, contentOf(change))
+		Expect(s.client.Update(ctx, object)).To(Succeed())
+	},
+		Entry("of a restore in place", snapshotRestore, `spec: {inPlace: {rollbackWindow: 168h0m0s}}`),
+		Entry("of hooks", applicationSnapshot, `spec: {hooks: {maxFreeze: 0m30s}}`),
+	)
+})

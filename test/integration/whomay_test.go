@@ -74,16 +74,20 @@ var _ = Describe("Who may write a snapshot, a schedule or a restore", func() {
 		schedule := objectOf(snapshotSchedule)
 		s.create(ctx, schedule)
 		user := s.userWith(ctx, writes)
-		Eventually(func(g Gomega) {
-			hooked := schedule.DeepCopy()
-			merge(hooked.Object, contentOf(hooksOnTop))
-			g.Expect(user.Update(ctx, hooked, client.DryRunAll)).To(MatchError(ContainSubstring("may not create pods/exec")))
-		}).WithContext(ctx).Should(Succeed())
-
-		merge(schedule.Object, contentOf(hooksOnTop))
-		Expect(s.client.Update(ctx, schedule)).To(Succeed())
-		schedule.SetLabels(map[string]string{"team": "db"})
-		Expect(user.Update(ctx, schedule)).To(Succeed())
+		// The controller manager writes its status meanwhile.
+		change := func(by client.Client, change func(), options ...client.UpdateOption) error {
+			if err := s.client.Get(ctx, client.ObjectKeyFromObject(schedule), schedule); err != nil {
+				return err
+			}
+			change()
+			return by.Update(ctx, schedule, options...)
+		}
+		hook := func() { merge(schedule.Object, contentOf(hooksOnTop)) }
+		Eventually(func() error { return change(user, hook, client.DryRunAll) }).WithContext(ctx).
+			Should(MatchError(ContainSubstring("may not create pods/exec")))
+		Eventually(func() error { return change(s.client, hook) }).WithContext(ctx).Should(Succeed())
+		label := func() { schedule.SetLabels(map[string]string{"team": "db"}) }
+		Eventually(func() error { return change(user, label) }).WithContext(ctx).Should(Succeed())
 	})
 })
 

@@ -138,14 +138,14 @@ type ApplicationSnapshotSpec struct {
 	// +optional
 	// +kubebuilder:default="5m"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="must be between 1s and 24h"
-	CutDeadline metav1.Duration `json:"cutDeadline,omitempty"`
+	CutDeadline metav1.Duration `json:"cutDeadline,omitzero"`
 
 	// readyDeadline is how long it may take from the cut until the snapshot can be restored. A storage system that uploads
 	// may need hours.
 	// +optional
 	// +kubebuilder:default="24h"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('720h')",message="must be between 1s and 720h"
-	ReadyDeadline metav1.Duration `json:"readyDeadline,omitempty"`
+	ReadyDeadline metav1.Duration `json:"readyDeadline,omitzero"`
 
 	// allowedNamespaces may restore it, besides its own. "*" is every namespace.
 	// +optional
@@ -196,6 +196,15 @@ type ApplicationSnapshotStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	GroupSnapshotName string `json:"groupSnapshotName,omitempty"`
+
+	// groupSnapshotUID is set once it exists: another one of that name is not this snapshot's.
+	// +optional
+	GroupSnapshotUID types.UID `json:"groupSnapshotUID,omitempty"`
+
+	// volumeGroupSnapshotClassName is its class.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	VolumeGroupSnapshotClassName string `json:"volumeGroupSnapshotClassName,omitempty"`
 
 	// members are the claims, one each.
 	// +optional
@@ -289,7 +298,7 @@ type ApplicationSnapshot struct {
 	// +required
 	// +kubebuilder:validation:XValidation:rule="has(self.claimNames) == has(oldSelf.claimNames) && (!has(self.claimNames) || self.claimNames == oldSelf.claimNames)",message="claimNames cannot change: make another ApplicationSnapshot"
 	// +kubebuilder:validation:XValidation:rule="has(self.selector) == has(oldSelf.selector) && (!has(self.selector) || self.selector == oldSelf.selector)",message="selector cannot change: make another ApplicationSnapshot"
-	// +kubebuilder:validation:XValidation:rule="has(self.hooks) == has(oldSelf.hooks) && (!has(self.hooks) || self.hooks == oldSelf.hooks)",message="hooks cannot change: make another ApplicationSnapshot"
+	// +kubebuilder:validation:XValidation:rule="has(self.hooks) == has(oldSelf.hooks) && (!has(self.hooks) || duration(self.hooks.maxFreeze) == duration(oldSelf.hooks.maxFreeze) && self.hooks.commands.size() == oldSelf.hooks.commands.size() && self.hooks.commands.all(i, c, c.name == oldSelf.hooks.commands[i].name && c.freeze == oldSelf.hooks.commands[i].freeze && has(c.thaw) == has(oldSelf.hooks.commands[i].thaw) && (!has(c.thaw) || c.thaw == oldSelf.hooks.commands[i].thaw)))",message="hooks cannot change: make another ApplicationSnapshot"
 	// +kubebuilder:validation:XValidation:rule="self.mode == oldSelf.mode",message="mode cannot change: make another ApplicationSnapshot"
 	Spec ApplicationSnapshotSpec `json:"spec"`
 

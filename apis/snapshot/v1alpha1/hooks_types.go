@@ -47,7 +47,7 @@ type Hooks struct {
 	// +optional
 	// +kubebuilder:default="30s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('5m')",message="must be between 1s and 5m"
-	MaxFreeze metav1.Duration `json:"maxFreeze,omitempty"`
+	MaxFreeze metav1.Duration `json:"maxFreeze,omitzero"`
 
 	// commands run in this order before the cut, and in reverse order after it.
 	// +required
@@ -96,7 +96,7 @@ type Hook struct {
 	// +optional
 	// +kubebuilder:default="10s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('5m')",message="must be between 1s and 5m"
-	Timeout metav1.Duration `json:"timeout,omitempty"`
+	Timeout metav1.Duration `json:"timeout,omitzero"`
 
 	// onError says what an error of freeze means.
 	// +optional
@@ -204,6 +204,9 @@ type FrozenPod struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	ContainerID string `json:"containerID,omitempty"`
+	// restartCount is the container's when the freeze began, for where it has no ID.
+	// +optional
+	RestartCount int32 `json:"restartCount,omitempty"`
 	// timerPID is the process in the container that thaws when nobody comes back. Empty where there is none.
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
@@ -215,7 +218,7 @@ type FrozenPod struct {
 	Thaw []string `json:"thaw,omitempty"`
 	// timeout of one run of a command.
 	// +optional
-	Timeout metav1.Duration `json:"timeout,omitempty"`
+	Timeout metav1.Duration `json:"timeout,omitzero"`
 	// state is what was tried.
 	// +required
 	State PodState `json:"state"`

@@ -96,6 +96,13 @@ const (
 	FinalizerRestore = "snapshot.roost.dev/restore"
 )
 
+const (
+	// AnnotationRestoredFrom has on what a restore makes the ApplicationSnapshot that it comes from, as namespace/name.
+	AnnotationRestoredFrom = "snapshot.roost.dev/restored-from"
+	// AnnotationRestoredBy has on what a restore makes the name of the SnapshotRestore.
+	AnnotationRestoredBy = "snapshot.roost.dev/restored-by"
+)
+
 // AnnotationRestoring has on a claim the name of the SnapshotRestore that replaces its volume, while it does. No pod is
 // scheduled with such a claim.
 const AnnotationRestoring = "roost.dev/restoring"
@@ -194,14 +201,14 @@ type InPlace struct {
 	// +optional
 	// +kubebuilder:default="168h"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('8760h')",message="must be between 1m and 8760h"
-	RollbackWindow metav1.Duration `json:"rollbackWindow,omitempty"`
+	RollbackWindow metav1.Duration `json:"rollbackWindow,omitzero"`
 }
 
 // SnapshotRestoreSpec says what is restored, and into what.
 // +kubebuilder:validation:XValidation:rule="has(self.newClaims) != has(self.inPlace)",message="exactly one of newClaims and inPlace must be set"
 // +kubebuilder:validation:XValidation:rule="self.source == oldSelf.source",message="source cannot change: make another SnapshotRestore"
 // +kubebuilder:validation:XValidation:rule="has(self.newClaims) == has(oldSelf.newClaims) && (!has(self.newClaims) || self.newClaims == oldSelf.newClaims)",message="newClaims cannot change: make another SnapshotRestore"
-// +kubebuilder:validation:XValidation:rule="has(self.inPlace) == has(oldSelf.inPlace) && (!has(self.inPlace) || self.inPlace == oldSelf.inPlace)",message="inPlace cannot change: make another SnapshotRestore"
+// +kubebuilder:validation:XValidation:rule="has(self.inPlace) == has(oldSelf.inPlace) && (!has(self.inPlace) || has(self.inPlace.claimNames) == has(oldSelf.inPlace.claimNames) && (!has(self.inPlace.claimNames) || self.inPlace.claimNames == oldSelf.inPlace.claimNames) && self.inPlace.safetySnapshot == oldSelf.inPlace.safetySnapshot && duration(self.inPlace.rollbackWindow) == duration(oldSelf.inPlace.rollbackWindow))",message="inPlace cannot change: make another SnapshotRestore"
 // +kubebuilder:validation:XValidation:rule="!has(self.inPlace) || !has(self.source.namespace)",message="inPlace restores a snapshot of its own namespace"
 // +kubebuilder:validation:XValidation:rule="has(self.inPlace) || (!has(self.rollback) && !has(self.confirm))",message="rollback and confirm go with inPlace"
 // +kubebuilder:validation:XValidation:rule="!(has(self.rollback) && self.rollback && has(self.confirm) && self.confirm)",message="rollback and confirm exclude each other"
@@ -226,7 +233,7 @@ type SnapshotRestoreSpec struct {
 	// +optional
 	// +kubebuilder:default="24h"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('720h')",message="must be between 1s and 720h"
-	Deadline metav1.Duration `json:"deadline,omitempty"`
+	Deadline metav1.Duration `json:"deadline,omitzero"`
 }
 
 // SnapshotRestoreStatus is how far a restore is, and its journal.

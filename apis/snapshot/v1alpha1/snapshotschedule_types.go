@@ -116,7 +116,7 @@ type SnapshotScheduleSpec struct {
 	// once.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="must be between 0s and 24h"
-	Jitter metav1.Duration `json:"jitter,omitempty"`
+	Jitter metav1.Duration `json:"jitter,omitzero"`
 
 	// startingDeadline is how late a run may start that was missed. Of several the latest one runs. Left out, there is no
 	// limit.

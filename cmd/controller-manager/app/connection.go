@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -21,6 +22,7 @@ import (
 	schedulingv1alpha1 "sigs.k8s.io/scheduler-plugins/apis/scheduling/v1alpha1"
 
 	managerv1alpha1 "roost.dev/roost/apis/manager/v1alpha1"
+	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
 	storagev1alpha1 "roost.dev/roost/apis/storage/v1alpha1"
 )
 
@@ -80,6 +82,8 @@ func newScheme() (*runtime.Scheme, error) {
 	kinds := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		clientgoscheme.AddToScheme, storagev1alpha1.AddToScheme, schedulingv1alpha1.AddToScheme,
+		// Events are told of these.
+		snapshotv1alpha1.AddToScheme, snapshotv1.AddToScheme,
 	} {
 		if err := add(kinds); err != nil {
 			return nil, fmt.Errorf("registering kinds: %w", err)

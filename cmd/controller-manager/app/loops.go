@@ -11,6 +11,7 @@ import (
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"roost.dev/roost/snapshot"
 	"roost.dev/roost/storagehealth"
 )
 
@@ -24,6 +25,10 @@ type loop struct {
 // loops are all that there are.
 var loops = []loop{
 	{name: "storagehealth", make: makeStorageHealth},
+	{name: "snapshots", make: ofSnapshots(snapshot.NewTaking)},
+	{name: "snapshotschedules", make: ofSnapshots(snapshot.NewSchedules)},
+	{name: "snapshotrestores", make: ofSnapshots(snapshot.NewRestores)},
+	{name: "snapshotorphans", make: ofSnapshots(snapshot.NewOrphans)},
 }
 
 func loopNames() []string {

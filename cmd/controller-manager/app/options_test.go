@@ -98,8 +98,8 @@ func TestLoadRefuses(t *testing.T) {
 			want: []string{"reading the configuration /", `unknown field "storageHealth.unhealthy"`},
 		},
 		"a loop that does not exist": {
-			args: []string{"--controllers=storagehealth,snapshots"},
-			want: []string{`controllers[1]: Unsupported value: "snapshots": supported values: "*", "storagehealth", "-storagehealth"`},
+			args: []string{"--controllers=storagehealth,backups"},
+			want: []string{`controllers[1]: Unsupported value: "backups": supported values: "*", `, `"snapshots", "-snapshots"`, `"storagehealth", "-storagehealth"`},
 		},
 		"all that is wrong, in the file and in flags": {
 			file: header + "storageHealth: {badReports: -1}",

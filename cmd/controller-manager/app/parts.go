@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -21,6 +22,7 @@ import (
 	"roost.dev/roost/drivers"
 	"roost.dev/roost/drivers/all"
 	"roost.dev/roost/drivers/generic"
+	"roost.dev/roost/snapshot"
 )
 
 // parts are what the loops share.
@@ -36,6 +38,11 @@ type parts struct {
 	customResources client.WithWatch
 	informers       informers.SharedInformerFactory
 	registry        *drivers.Registry
+
+	// connection is how all loops reach the API server.
+	connection *rest.Config
+	// snapshots is what the loops of snapshots share, nil before the first of them is made.
+	snapshots *snapshot.Options
 }
 
 func newParts(manager ctrl.Manager, config *managerv1alpha1.ControllerManagerConfiguration, registerer prometheus.Registerer) (*parts, error) {
@@ -53,6 +60,7 @@ func newParts(manager ctrl.Manager, config *managerv1alpha1.ControllerManagerCon
 		metrics:         registerer,
 		recorder:        manager.GetEventRecorder("roost-" + program),
 		client:          manager.GetClient(),
+		connection:      manager.GetConfig(),
 		customResources: customResources,
 		informers:       informers.NewSharedInformerFactoryWithOptions(clientset, 0, informers.WithTransform(trim)),
 	}
@@ -116,6 +124,11 @@ func (p *parts) addTo(manager ctrl.Manager) error {
 	}
 	if err := manager.Add(warm); err != nil {
 		return fmt.Errorf("adding the caches: %w", err)
+	}
+	if p.snapshots != nil {
+		if err := manager.Add(p.snapshots.Feed); err != nil {
+			return fmt.Errorf("adding what the loops of snapshots follow: %w", err)
+		}
 	}
 	if err := manager.AddReadyzCheck("caches", warm.check); err != nil {
 		return fmt.Errorf("adding the check of caches: %w", err)

@@ -1,0 +1,98 @@
+// Copyright The Roost Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package inplace
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const retain = corev1.PersistentVolumeReclaimRetain
+
+// setPolicy sets the reclaim policy of a volume as it was read.
+func (p *procedure) setPolicy(ctx context.Context, volume *corev1.PersistentVolume, policy corev1.PersistentVolumeReclaimPolicy) error {
+	if volume.Spec.PersistentVolumeReclaimPolicy == policy || policy == "" {
+		return nil
+	}
+	before := volume.DeepCopy()
+	volume.Spec.PersistentVolumeReclaimPolicy = policy
+	if err := p.Client.Patch(ctx, volume, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("setting the reclaim policy of volume %s to %s: %w", volume.Name, policy, err)
+	}
+	return nil
+}
+
+// pointAt has a volume, as it was read, wait for a claim of that name. With a UID it waits for no other.
+func (p *procedure) pointAt(ctx context.Context, volume *corev1.PersistentVolume, claim string, uid types.UID) error {
+	before := volume.DeepCopy()
+	volume.Spec.ClaimRef = &corev1.ObjectReference{
+		APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: p.restore().Namespace, Name: claim, UID: uid,
+	}
+	if err := p.Client.Patch(ctx, volume, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("having volume %s wait for claim %s: %w", volume.Name, claim, err)
+	}
+	return nil
+}
+
+// keepBack sets the policy Retain. A volume that is gone is a problem.
+func (p *procedure) keepBack(ctx context.Context, name string) (*corev1.PersistentVolume, error) {
+	volume, err := p.volume(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if volume == nil || !volume.DeletionTimestamp.IsZero() {
+		return nil, problemf(ReasonVolumeGone, "volume %s does not exist any more", name)
+	}
+	return volume, p.setPolicy(ctx, volume, retain)
+}
+
+// letGo has Kubernetes do with a volume that no claim has any more what its reclaim policy was: Delete deletes it, with its
+// content. It does so only where the volume is Released from one of these claims, by UID, and no claim names it. done is
+// false while that cannot be said yet.
+func (p *procedure) letGo(ctx context.Context, name, policy string, of ...types.UID) (done bool, err error) {
+	volume, err := p.volume(ctx, name)
+	if err != nil || volume == nil || policy == "" || volume.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimPolicy(policy) {
+		return err == nil, err
+	}
+	ref := volume.Spec.ClaimRef
+	if ref == nil || !slices.Contains(of, ref.UID) {
+		p.event(corev1.EventTypeWarning, ReasonVolumeKept, "volume %s belongs to somebody else by now, and is left with the reclaim policy Retain", name)
+		return true, nil
+	}
+	wanted, err := p.wanted(ctx, volume)
+	if err != nil {
+		return false, err
+	}
+	if wanted != "" {
+		p.event(corev1.EventTypeWarning, ReasonVolumeKept, "volume %s is named by claim %s, and is left with the reclaim policy Retain", name, wanted)
+		return true, nil
+	}
+	if volume.Status.Phase != corev1.VolumeReleased {
+		return false, nil
+	}
+	if err := p.setPolicy(ctx, volume, corev1.PersistentVolumeReclaimPolicy(policy)); err != nil {
+		return false, err
+	}
+	p.event(corev1.EventTypeNormal, ReasonGivenUp, "volume %s is let go with the reclaim policy %s", name, policy)
+	return true, nil
+}
+
+// wanted is a claim that has the volume or names it, read from the API server. Empty is none.
+func (p *procedure) wanted(ctx context.Context, volume *corev1.PersistentVolume) (string, error) {
+	claims := &corev1.PersistentVolumeClaimList{}
+	if err := p.Client.List(ctx, claims, client.InNamespace(p.restore().Namespace)); err != nil {
+		return "", fmt.Errorf("listing claims of %s: %w", p.restore().Namespace, err)
+	}
+	for i := range claims.Items {
+		if claims.Items[i].Spec.VolumeName == volume.Name || volume.Spec.ClaimRef.UID != "" && claims.Items[i].UID == volume.Spec.ClaimRef.UID {
+			return claims.Items[i].Name, nil
+		}
+	}
+	return "", nil
+}
