@@ -78,7 +78,7 @@ func TestManagersLeaseIsTheOneThatTheRoleNames(t *testing.T) {
 }
 
 func TestManagersRulesHaveNoWildcard(t *testing.T) {
-	objects := decodeFile(t, managerFolder, "rbac.yaml")
+	objects := append(decodeFile(t, managerFolder, "rbac.yaml"), decodeFile(t, managerFolder, "rbac-snapshots.yaml")...)
 	var rules []rbacv1.PolicyRule
 	for _, role := range all[*rbacv1.ClusterRole](objects) {
 		rules = append(rules, role.Rules...)
@@ -146,20 +146,67 @@ func TestManagerMay(t *testing.T) {
 		"give itself more rights":         {request: request("update", "rbac.authorization.k8s.io", "clusterroles", "", "x")},
 		"act in the name of someone else": {request: request("impersonate", "", "users", "", "x")},
 	}
-	objects := decodeFile(t, managerFolder, "rbac.yaml")
-	account := one[*corev1.ServiceAccount](t, decodeFile(t, managerFolder, "serviceaccount.yaml"))
-	subjects := []rbacv1.Subject{{Kind: "ServiceAccount", Name: account.Name, Namespace: account.Namespace}}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := false
-			for _, b := range bindings(objects) {
-				if diff := cmp.Diff(subjects, b.subjects); diff != "" {
-					t.Errorf("subjects of %s (-want +got):\n%s", b.name, diff)
-				}
-				inReach := b.namespace == "" || b.namespace == tc.request.Namespace
-				got = got || inReach && rbac.RulesAllow(tc.request, rulesOf(t, objects, b)...)
+			if got := managerMay(t, tc.request, "rbac.yaml"); got != tc.want {
+				t.Errorf("allowed = %t, want %t", got, tc.want)
 			}
-			if got != tc.want {
+		})
+	}
+}
+
+// managerMay says whether the roles of these files allow a request. All of them must be bound to the manager alone.
+func managerMay(t *testing.T, asked authorizer.AttributesRecord, files ...string) bool {
+	t.Helper()
+	account := one[*corev1.ServiceAccount](t, decodeFile(t, managerFolder, "serviceaccount.yaml"))
+	subjects := []rbacv1.Subject{{Kind: "ServiceAccount", Name: account.Name, Namespace: account.Namespace}}
+	may := false
+	for _, file := range files {
+		objects := decodeFile(t, managerFolder, file)
+		for _, b := range bindings(objects) {
+			if diff := cmp.Diff(subjects, b.subjects); diff != "" {
+				t.Errorf("subjects of %s (-want +got):\n%s", b.name, diff)
+			}
+			inReach := b.namespace == "" || b.namespace == asked.Namespace
+			may = may || inReach && rbac.RulesAllow(asked, rulesOf(t, objects, b)...)
+		}
+	}
+	return may
+}
+
+func TestManagerMayForSnapshots(t *testing.T) {
+	const roost, csi, apps = "snapshot.roost.dev", "snapshot.storage.k8s.io", "apps"
+	tests := map[string]struct {
+		request authorizer.AttributesRecord
+		want    bool
+	}{
+		"run a command in a pod":                    {request: below("create", "", "pods/exec", "shop"), want: true},
+		"open a shell that stays":                   {request: below("create", "", "pods/attach", "shop")},
+		"make a pod":                                {request: request("create", "", "pods", "shop", "x")},
+		"make a snapshot":                           {request: request("create", csi, "volumesnapshots", "shop", "x"), want: true},
+		"delete one":                                {request: request("delete", csi, "volumesnapshots", "shop", "x"), want: true},
+		"delete all at once":                        {request: request("deletecollection", csi, "volumesnapshots", "shop", "")},
+		"change a class":                            {request: request("update", csi, "volumesnapshotclasses", "", "x")},
+		"make the run of a schedule":                {request: request("create", roost, "applicationsnapshots", "shop", "x"), want: true},
+		"write what is asked for":                   {request: request("update", roost, "applicationsnapshots", "shop", "x")},
+		"ask for a restore":                         {request: request("create", roost, "snapshotrestores", "shop", "x")},
+		"delete a restore":                          {request: request("delete", roost, "snapshotrestores", "shop", "x")},
+		"write a journal":                           {request: below("update", roost, "snapshotrestores/status", "shop"), want: true},
+		"make a claim":                              {request: request("create", "", "persistentvolumeclaims", "shop", "x"), want: true},
+		"delete a claim":                            {request: request("delete", "", "persistentvolumeclaims", "shop", "x"), want: true},
+		"keep a volume":                             {request: request("patch", "", "persistentvolumes", "", "x"), want: true},
+		"delete a volume":                           {request: request("delete", "", "persistentvolumes", "", "x")},
+		"make a volume":                             {request: request("create", "", "persistentvolumes", "", "x")},
+		"scale a StatefulSet":                       {request: below("update", apps, "statefulsets/scale", "shop"), want: true},
+		"change what a StatefulSet runs":            {request: request("update", apps, "statefulsets", "shop", "x")},
+		"delete a StatefulSet":                      {request: request("delete", apps, "statefulsets", "shop", "x")},
+		"change an autoscaler":                      {request: request("patch", "autoscaling", "horizontalpodautoscalers", "shop", "x")},
+		"read a secret":                             {request: request("get", "", "secrets", "shop", "x")},
+		"give consent in the name of another owner": {request: request("create", "gateway.networking.k8s.io", "referencegrants", "shop", "x")},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := managerMay(t, tc.request, "rbac-snapshots.yaml"); got != tc.want {
 				t.Errorf("allowed = %t, want %t", got, tc.want)
 			}
 		})

@@ -15,8 +15,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/clock"
 
 	"roost.dev/roost/drivers"
+	"roost.dev/roost/snapshot"
 	"roost.dev/roost/storagehealth"
 )
 
@@ -92,7 +94,7 @@ func described(t *testing.T) map[string][]string {
 	t.Helper()
 	pattern := regexp.MustCompile(`fqName: "([a-z_]+)".*variableLabels: \{([a-z_,]*)\}`)
 	found := map[string][]string{}
-	for _, collector := range []prometheus.Collector{drivers.NewMetrics(), storagehealth.NewMetrics()} {
+	for _, collector := range []prometheus.Collector{drivers.NewMetrics(), storagehealth.NewMetrics(), snapshot.NewMetrics(clock.RealClock{})} {
 		descriptions := make(chan *prometheus.Desc, 100)
 		collector.Describe(descriptions)
 		close(descriptions)
@@ -182,6 +184,9 @@ func headings(t *testing.T, page ...string) []string {
 // An alert at night has to say what happened, how bad it is, and where to read on.
 func TestEveryAlertSaysWhatToDo(t *testing.T) {
 	runbooks, seen := headings(t, "docs", "failover.md"), map[string]bool{}
+	for _, page := range []string{"disaster-recovery.md", "hooks.md", "restore.md", "schedule.md", "take.md"} {
+		runbooks = append(runbooks, headings(t, "docs", "snapshots", page)...)
+	}
 	for _, rule := range alerts(t) {
 		if seen[rule.Alert] || !strings.HasPrefix(rule.Alert, "Roost") {
 			t.Errorf("alert %q has a name that is taken or not ours", rule.Alert)

@@ -22,7 +22,7 @@ var _ prometheus.Collector = (*Metrics)(nil)
 func NewMetrics() *Metrics {
 	return &Metrics{
 		freeze: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name:    "roost_snapshot_freeze_seconds",
+			Name:    "roost_snapshot_freeze_duration_seconds",
 			Help:    "Seconds from before the first freeze command of a snapshot to after its last thaw, or to when Roost gave up.",
 			Buckets: []float64{0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300},
 		}),

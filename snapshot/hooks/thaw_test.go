@@ -381,8 +381,8 @@ func TestMetrics(t *testing.T) {
 	if problems, err := testutil.CollectAndLint(r.metrics); err != nil || len(problems) > 0 {
 		t.Errorf("%v (%v)", problems, err)
 	}
-	text, err := testutil.CollectAndFormat(r.metrics, expfmt.TypeTextPlain, "roost_snapshot_freeze_seconds")
-	if err != nil || !strings.Contains(string(text), "roost_snapshot_freeze_seconds_count 1") {
+	text, err := testutil.CollectAndFormat(r.metrics, expfmt.TypeTextPlain, "roost_snapshot_freeze_duration_seconds")
+	if err != nil || !strings.Contains(string(text), "roost_snapshot_freeze_duration_seconds_count 1") {
 		t.Errorf("%s (%v)", text, err)
 	}
 }

@@ -28,7 +28,7 @@ var _ prometheus.Collector = (*Phases)(nil)
 func NewPhases() *Phases {
 	return &Phases{
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "roost_restore_phase_seconds", Help: "How long restores in place were in a phase. Between Stopping and Starting the workloads are down.",
+			Name: "roost_snapshot_restore_phase_duration_seconds", Help: "How long restores in place were in a phase. Between Stopping and Starting the workloads are down.",
 			Buckets: prometheus.ExponentialBuckets(0.5, 4, 10),
 		}, []string{"phase"}),
 		begun: map[types.UID]time.Time{},

@@ -53,10 +53,10 @@ func TestMetrics(t *testing.T) {
 	w.askRollback()
 	w.until("rolled back", w.phase(snapshotv1alpha1.RestoreRolledBack))
 
-	if diff := cmp.Diff(map[string]float64{"completed": 1, "rolled_back": 1}, w.counted("roost_restore_total", "result")); diff != "" {
+	if diff := cmp.Diff(map[string]float64{"Completed": 1, "RolledBack": 1}, w.counted("roost_snapshot_restores_total", "result")); diff != "" {
 		t.Errorf("restores (-want +got):\n%s", diff)
 	}
-	seconds := w.counted("roost_restore_phase_seconds", "phase")
+	seconds := w.counted("roost_snapshot_restore_phase_duration_seconds", "phase")
 	if seconds["Populating"] != 10 || seconds["Securing"] != 5 {
 		t.Errorf("seconds are %v, want 10 of Populating and 5 of Securing", seconds)
 	}

@@ -11,13 +11,13 @@ import (
 
 // Kinds of restores, and how they end, as labels of metrics.
 const (
-	KindNewClaims = "new_claims"
-	KindInPlace   = "in_place"
+	KindNewClaims = "NewClaims"
+	KindInPlace   = "InPlace"
 
-	ResultCompleted  = "completed"
-	ResultFailed     = "failed"
-	ResultAborted    = "aborted"
-	ResultRolledBack = "rolled_back"
+	ResultCompleted  = "Completed"
+	ResultFailed     = "Failed"
+	ResultAborted    = "Aborted"
+	ResultRolledBack = "RolledBack"
 )
 
 // Metrics count restores of both kinds.
@@ -32,11 +32,11 @@ var _ prometheus.Collector = (*Metrics)(nil)
 func NewMetrics() *Metrics {
 	return &Metrics{
 		restores: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "roost_restore_total",
-			Help: "Restores that ended, by kind (new_claims, in_place) and result (completed, failed, aborted, rolled_back).",
+			Name: "roost_snapshot_restores_total",
+			Help: "Restores that ended, by kind (NewClaims, InPlace) and result (Completed, Failed, Aborted, RolledBack).",
 		}, []string{"kind", "result"}),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "roost_restore_duration_seconds",
+			Name:    "roost_snapshot_restore_duration_seconds",
 			Help:    "Time from when the claims of a restore were settled until it ended, by kind and result.",
 			Buckets: prometheus.ExponentialBuckets(1, 4, 9),
 		}, []string{"kind", "result"}),

@@ -30,7 +30,7 @@ var _ prometheus.Collector = (*Metrics)(nil)
 func NewMetrics() *Metrics {
 	return &Metrics{
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "roost_snapshot_total",
+			Name: "roost_snapshot_snapshots_total",
 			Help: "ApplicationSnapshots that ended, by CSI driver (several, none), mode and result: Ready, or the reason of the failure.",
 		}, []string{"provisioner", "mode", "result"}),
 		cutDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
