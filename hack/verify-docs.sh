@@ -62,4 +62,9 @@ done < <(
 		sed -nE 's/^([^:]+):([0-9]+):.*make ([a-z-]+)$/\1:\2:\3/p' | sort -u
 )
 
+# A test that a page names exists.
+while IFS=: read -r file name; do
+	git grep -qE "^func ${name}\\(" -- '*_test.go' || problem "${file}: there is no test called ${name}"
+done < <(source_files '*.md' | xargs -r grep -HoE '`([a-z]+\.)?(Test|Fuzz)[A-Z][A-Za-z0-9]*`' | sed -E 's/`([a-z]+\.)?([A-Za-z0-9]+)`$/\2/')
+
 ((problems == 0)) || fail "${problems} problems"
