@@ -48,8 +48,8 @@ func manifestsIn(file string) []string {
 	}
 	var found []string
 	for _, after := range strings.Split(string(content), "```yaml\n")[1:] {
-		manifest, _, _ := strings.Cut(after, "```")
-		found = append(found, manifest)
+		manifests, _, _ := strings.Cut(after, "```")
+		found = append(found, strings.Split(manifests, "\n---\n")...)
 	}
 	return found
 }

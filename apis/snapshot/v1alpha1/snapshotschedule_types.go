@@ -153,7 +153,7 @@ type SkippedRun struct {
 	// time is when it was due.
 	// +required
 	Time metav1.Time `json:"time"`
-	// reason is one word: Missed, Overlap or Suspended.
+	// reason is one word: Missed, Overlap, Suspended, or NameTaken where something else has the run's name.
 	// +required
 	// +kubebuilder:validation:MaxLength=64
 	Reason string `json:"reason"`

@@ -20,9 +20,10 @@ func NewCommand() *cobra.Command {
 	o := &options{}
 	command := &cobra.Command{
 		Use:   program,
-		Short: "Moves pods away from nodes whose storage failed",
+		Short: "Moves pods away from nodes whose storage failed, and takes, schedules and restores snapshots",
 		Long: "The controller manager keeps a verdict on every storage system's part on every node, in StorageNode objects, and\n" +
-			"moves pods away from nodes whose storage failed. Flags override the configuration file.",
+			"moves pods away from nodes whose storage failed. It takes the snapshots of ApplicationSnapshots and SnapshotSchedules,\n" +
+			"and carries out SnapshotRestores. Flags override the configuration file.",
 		Example: "  # As it is shipped, but only say what would be done\n" +
 			"  " + program + " --config manager-config.yaml --dry-run",
 		Args:    cobra.NoArgs,
