@@ -38,6 +38,7 @@ type follower struct {
 	api       *mirrortest.API
 	clock     *clocktesting.FakeClock
 	hasSynced func() bool
+	served    func() bool
 	cancel    context.CancelFunc
 	ended     chan struct{}
 
@@ -80,7 +81,7 @@ func run[O client.Object](t *testing.T, f *follower, options mirror.Options[O]) 
 	}
 	options.Names = f.names
 	m := mirror.New(options)
-	f.hasSynced = m.HasSynced
+	f.hasSynced, f.served = m.HasSynced, m.Served
 	ctx, cancel := context.WithCancel(klog.NewContext(t.Context(), funcr.New(func(_, line string) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -238,9 +239,11 @@ func TestKindThatIsRemovedIsForgottenAndComesBack(t *testing.T) {
 	if !f.hasSynced() {
 		t.Error("HasSynced is false, want true")
 	}
+	eventually(t, "Served is false", func() bool { return !f.served() })
 	api.Fail(kind, nil)
 	api.Write(newReport("b"))
 	eventually(t, "what came after its kind came back is put, and nothing else", f.steps(f.has("b")))
+	eventually(t, "Served is true again", f.served)
 }
 
 func TestAPIServerThatFailsTakesNothingAway(t *testing.T) {
