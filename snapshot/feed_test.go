@@ -5,6 +5,7 @@ package snapshot
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -97,7 +98,7 @@ func running(t *testing.T, api *mirrortest.API, claims ...runtime.Object) *Feed 
 // run runs a loop with the test.
 func run(t *testing.T, feed *Feed, r reconcile.Reconciler, sources ...source.Source) {
 	t.Helper()
-	l := &loop{name: "test", feed: feed, reconciler: r, workers: 2, sources: sources}
+	l := &loop{name: "test", feed: feed, reconciler: r, workers: 1, sources: sources}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- l.Start(ctx) }()
@@ -129,6 +130,29 @@ func TestALoopLooksAfterWhatThereIsAndWhatChanges(t *testing.T) {
 	r.expect(t, "web/second")
 	api.Remove(appSnapshot("db", "first"))
 	r.expect(t, "db/first")
+}
+
+// A manager that begins, and finds thousands of snapshots, thaws before it looks at any of them.
+func TestWhatIsFrozenComesFirst(t *testing.T) {
+	api := mirrortest.New()
+	for i := range 100 {
+		api.Write(appSnapshot("db", fmt.Sprintf("waits-%d", i)))
+	}
+	frozen := appSnapshot("db", "frozen")
+	frozen.Status.Freeze = &snapshotv1alpha1.Freeze{State: snapshotv1alpha1.Frozen}
+	api.Write(frozen)
+	feed := running(t, api)
+	first := make(chan string, 1)
+	run(t, feed, reconcile.Func(func(_ context.Context, request reconcile.Request) (reconcile.Result, error) {
+		select {
+		case first <- request.Name:
+		default:
+		}
+		return reconcile.Result{}, nil
+	}), frozenFirst(feed.snapshots))
+	if got := <-first; got != "frozen" {
+		t.Errorf("looked at %s first, want what is frozen", got)
+	}
 }
 
 // Snapshots of a cluster without the CSI snapshot API are pending, and the loop runs.

@@ -34,6 +34,8 @@ type Options struct {
 	Feed *Feed
 	// Client reads from the API server itself, and writes. Its limit of requests is these loops' own.
 	Client client.Client
+	// Urgent is such a client too, with a limit for itself: for what is read while an application is held still.
+	Urgent client.Client
 	// Executor runs commands in pods.
 	Executor hooks.Executor
 	// Config has its defaults and is valid.
@@ -51,7 +53,7 @@ func NewTaking(o Options) (manager.Runnable, error) {
 	reconciler, err := taking.New(taking.Options{
 		Client: o.Client, Memory: o.Feed.Reader(), Recorder: o.Recorder, Clock: o.Clock, Gate: gate, Metrics: o.Metrics.taking,
 		Hooks: hooks.New(hooks.Options{
-			Client: o.Client, Memory: o.Feed.Reader(), Executor: o.Executor, Clock: o.Clock, Metrics: o.Metrics.hooks,
+			Client: o.Urgent, Memory: o.Feed.Reader(), Executor: o.Executor, Clock: o.Clock, Metrics: o.Metrics.hooks,
 		}),
 	})
 	if err != nil {
@@ -61,8 +63,8 @@ func NewTaking(o Options) (manager.Runnable, error) {
 		name: "applicationsnapshot", feed: o.Feed, reconciler: reconciler, workers: int(o.Config.Workers),
 		sources: []source.Source{
 			admitted.source(),
-			listened(o.Feed.snapshots, itself[*snapshotv1alpha1.ApplicationSnapshot]),
-			listened(o.Feed.csiSnapshots, o.Feed.snapshotOf),
+			frozenFirst(o.Feed.snapshots),
+			listenedFirst(o.Feed.csiSnapshots, o.Feed.snapshotOf),
 		},
 	}, nil
 }

@@ -12,8 +12,12 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
+	"roost.dev/roost/snapshot/hooks"
 )
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
@@ -29,6 +33,48 @@ func listened[O client.Object](kind *kindFeed[O], whom func(O) []types.Namespace
 		context.AfterFunc(ctx, stop)
 		return nil
 	})
+}
+
+// frozenFirst is a source of the ApplicationSnapshots. One whose journal says that something is frozen is looked at before all
+// that wait, as when a manager begins that finds thousands of them.
+func frozenFirst(kind *kindFeed[*snapshotv1alpha1.ApplicationSnapshot]) source.Source {
+	return source.Func(func(ctx context.Context, woken queue) error {
+		stop := kind.listen(func(object *snapshotv1alpha1.ApplicationSnapshot) {
+			request := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(object)}
+			byPriority, ok := woken.(priorityqueue.PriorityQueue[reconcile.Request])
+			if ok && hooks.NeedsThaw(&object.Status) {
+				byPriority.AddWithOpts(priorityqueue.AddOpts{Priority: new(1)}, request)
+				return
+			}
+			woken.Add(request)
+		})
+		context.AfterFunc(ctx, stop)
+		return nil
+	})
+}
+
+// listenedFirst is listened, for objects whose news end what has begun.
+func listenedFirst[O client.Object](kind *kindFeed[O], whom func(O) []types.NamespacedName) source.Source {
+	return source.Func(func(ctx context.Context, woken queue) error {
+		stop := kind.listen(func(object O) {
+			for _, name := range whom(object) {
+				addFirst(woken, name)
+			}
+		})
+		context.AfterFunc(ctx, stop)
+		return nil
+	})
+}
+
+// addFirst has an object looked at before all that was added otherwise. When thousands begin at once, those whose turn it is
+// do not hold their places while the others are looked at for the first time.
+func addFirst(woken queue, name types.NamespacedName) {
+	request := reconcile.Request{NamespacedName: name}
+	if ordered, ok := woken.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		ordered.AddWithOpts(priorityqueue.AddOpts{Priority: new(1)}, request)
+		return
+	}
+	woken.Add(request)
 }
 
 // itself is whom for the objects that a loop looks after.
@@ -71,7 +117,7 @@ func (w *waker) wake(name types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.woken != nil {
-		w.woken.Add(reconcile.Request{NamespacedName: name})
+		addFirst(w.woken, name)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
@@ -49,6 +50,20 @@ func isOn(controllers []string, name string) bool {
 	default:
 		return slices.Contains(controllers, "*")
 	}
+}
+
+// validateTogether refuses a loop without the one that it waits for: a restore in place would stop an application and wait for
+// a snapshot that nobody takes.
+func validateTogether(controllers []string) field.ErrorList {
+	const taking = "snapshots"
+	var errs field.ErrorList
+	for _, needs := range []string{"snapshotschedules", "snapshotrestores"} {
+		if isOn(controllers, needs) && !isOn(controllers, taking) {
+			errs = append(errs, field.Invalid(field.NewPath("controllers"), controllers,
+				fmt.Sprintf("%s must not run without %s, which takes what it asks for", needs, taking)))
+		}
+	}
+	return errs
 }
 
 func makeStorageHealth(p *parts) (manager.Runnable, error) {

@@ -47,7 +47,8 @@ func (o *options) load(flags *pflag.FlagSet) (*managerv1alpha1.ControllerManager
 		return nil, err
 	}
 	o.override(flags, config)
-	if errs := validation.ValidateConfiguration(config, loopNames()); len(errs) > 0 {
+	errs := validation.ValidateConfiguration(config, loopNames())
+	if errs = append(errs, validateTogether(config.Controllers)...); len(errs) > 0 {
 		return nil, fmt.Errorf("the configuration is not valid: %w", errs.ToAggregate())
 	}
 	return config, nil

@@ -101,6 +101,10 @@ func TestLoadRefuses(t *testing.T) {
 			args: []string{"--controllers=storagehealth,backups"},
 			want: []string{`controllers[1]: Unsupported value: "backups": supported values: "*", `, `"snapshots", "-snapshots"`, `"storagehealth", "-storagehealth"`},
 		},
+		"restores without anybody who takes their safety snapshots": {
+			args: []string{"--controllers=*,-snapshots"},
+			want: []string{"snapshotschedules must not run without snapshots", "snapshotrestores must not run without snapshots"},
+		},
 		"all that is wrong, in the file and in flags": {
 			file: header + "storageHealth: {badReports: -1}",
 			args: []string{"--metrics-bind-address=here"},

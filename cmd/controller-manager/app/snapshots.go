@@ -32,7 +32,12 @@ func (p *parts) makeSnapshots() (*snapshot.Options, error) {
 	if err != nil {
 		return nil, err
 	}
-	executor, err := hooks.NewExecutor(connection)
+	urgentConnection := snapshotConnection(p.connection, &p.config.Snapshots)
+	urgent, err := newSnapshotClient(urgentConnection)
+	if err != nil {
+		return nil, err
+	}
+	executor, err := hooks.NewExecutor(urgentConnection)
 	if err != nil {
 		return nil, fmt.Errorf("making what runs commands in pods: %w", err)
 	}
@@ -45,6 +50,6 @@ func (p *parts) makeSnapshots() (*snapshot.Options, error) {
 		return nil, fmt.Errorf("registering the metrics of snapshots: %w", err)
 	}
 	return &snapshot.Options{
-		Feed: feed, Client: client, Executor: executor, Config: p.config.Snapshots, Recorder: p.recorder, Clock: p.clock, Metrics: metrics,
+		Feed: feed, Client: client, Urgent: urgent, Executor: executor, Config: p.config.Snapshots, Recorder: p.recorder, Clock: p.clock, Metrics: metrics,
 	}, nil
 }
