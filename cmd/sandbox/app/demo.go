@@ -19,7 +19,7 @@ var errNotHeld = errors.New("the demo did not hold")
 func newDemo(screen *console.Console, bin *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "Play the story: pods and their data, under the stock scheduler and under Roost",
+		Short: "Play the story: pods and their data, storage that fails, snapshots and the way back",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir, err := binDir(*bin)

@@ -5,6 +5,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -38,7 +39,7 @@ func (s *story) storageFails(ctx context.Context) error {
 		return err
 	}
 	node := victims[0].Node
-	followed, err := follow(recorder, victims)
+	followed, err := s.follow(ctx, recorder, victims)
 	if err != nil {
 		return err
 	}
@@ -108,6 +109,21 @@ func nodeToFail(pods, others []corev1.Pod) string {
 		}
 	}
 	return best
+}
+
+// follow records what happens to the victims from when all can be followed. A pod that came back to its node may run a moment
+// before its volume is attached to it once more.
+func (s *story) follow(ctx context.Context, recorder *timeline.Recorder, victims []timeline.Failure) ([]*timeline.Followed, error) {
+	var followed []*timeline.Followed
+	var refused error
+	err := s.poll(ctx, func(context.Context) (bool, error) {
+		followed, refused = follow(recorder, victims)
+		return refused == nil, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("following the pods: %w", errors.Join(err, refused))
+	}
+	return followed, nil
 }
 
 // follow records what happens to the victims from now on.

@@ -44,11 +44,16 @@ type story struct {
 	roost   Tally
 	// sim makes the storage fail.
 	sim *admin.Client
+	// volumeDir is where the content of a claim's volume is.
+	volumeDir func(ctx context.Context, namespace, claim string) (string, error)
 }
 
 // Play plays the story. It ends early where ctx does, and where a program of the sandbox has ended.
 func Play(ctx context.Context, running *sandbox.Sandbox, screen *console.Console) Result {
-	s := &story{cluster: cluster{client: running.Client, screen: screen, failed: running.Failed()}, failure: running.Err, sim: running.Sim}
+	s := &story{
+		cluster: cluster{client: running.Client, screen: screen, failed: running.Failed()},
+		failure: running.Err, sim: running.Sim, volumeDir: running.VolumeDir,
+	}
 	screen.Line("")
 	screen.Line("%d StatefulSet pods with one volume each; a volume has 2 replicas, on 2 of %d nodes.", podCount, nodeCount(ctx, s))
 	screen.Line("Every node may mount every volume. Who places a pod beside its data?")
@@ -57,7 +62,10 @@ func Play(ctx context.Context, running *sandbox.Sandbox, screen *console.Console
 	s.part(ctx, "2. Roost", s.underRoost)
 	s.part(ctx, "3. Required: data nodes or nothing", s.required)
 	s.part(ctx, "4. A node's storage fails", s.storageFails)
-	s.part(ctx, "5. Avoid: anywhere but on the data", s.avoid)
+	s.part(ctx, "5. A snapshot, with the application frozen", s.snapshot)
+	s.part(ctx, "6. A restore into new claims", s.look)
+	s.part(ctx, "7. A restore in place, and its rollback", s.inPlace)
+	s.part(ctx, "8. Avoid: anywhere but on the data", s.avoid)
 
 	if err := running.Err(); err != nil && s.result.Failed == 0 {
 		s.verdict(false, "%v", err)

@@ -6,7 +6,7 @@ package timeline
 import (
 	"context"
 	"fmt"
-	"maps"
+	"path"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +15,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -65,7 +66,7 @@ func New(opts Options) *Recorder {
 	return r
 }
 
-// add has the objects of a kind kept in known.
+// add has the objects of a kind kept in known, by their names: of namespaced kinds only one namespace is watched.
 func add[O client.Object](r *Recorder, api mirror.Client, known map[string]O, newObject func() O, list client.ObjectList) {
 	m := mirror.New(mirror.Options[O]{
 		Kind: fmt.Sprintf("%T", newObject()), Client: api, Clock: r.clock,
@@ -75,12 +76,16 @@ func add[O client.Object](r *Recorder, api mirror.Client, known map[string]O, ne
 			r.change(func() { known[object.GetName()] = object })
 		},
 		Remove: func(name string) {
-			r.change(func() { delete(known, name) })
+			r.change(func() { delete(known, path.Base(name)) })
 		},
 		Names: func() []string {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			return slices.Collect(maps.Keys(known))
+			var names []string
+			for _, object := range known {
+				names = append(names, cache.MetaObjectToName(object).String())
+			}
+			return names
 		},
 	})
 	r.synced = append(r.synced, m.HasSynced)
