@@ -102,16 +102,25 @@ func (l *look) since() time.Time {
 	return l.journal.Object.CreationTimestamp.Time
 }
 
+// outcome says what became of the claims of a restore that ended well.
+func (l *look) outcome() string {
+	text := fmt.Sprintf("restored %d claims", len(l.status().Claims))
+	if waiting := l.names(restore.Unfilled); len(waiting) > 0 {
+		text += "; filled as soon as their first pod has a node: " + strings.Join(waiting, ", ")
+	}
+	gone := l.names(func(claim *snapshotv1alpha1.RestoredClaim) bool { return claim.State == snapshotv1alpha1.ClaimFailed })
+	if len(gone) > 0 {
+		text += "; deleted before they were filled: " + strings.Join(gone, ", ")
+	}
+	return text
+}
+
 // complete ends a restore well.
 func (l *look) complete(ctx context.Context) (reconcile.Result, error) {
 	status := l.status()
 	status.Phase = snapshotv1alpha1.RestoreCompleted
 	status.CompletionTime = &metav1.MicroTime{Time: l.Clock.Now()}
-	message := fmt.Sprintf("restored %d claims", len(status.Claims))
-	if waiting := l.names(restore.Unfilled); len(waiting) > 0 {
-		message += "; filled as soon as their first pod has a node: " + strings.Join(waiting, ", ")
-	}
-	l.describe(ReasonRestored, message)
+	l.describe(ReasonRestored, l.outcome())
 	if err := l.journal.Save(ctx); err != nil {
 		return reconcile.Result{}, err
 	}

@@ -274,5 +274,8 @@ func TestAClaimThatWaitsForItsPodIsRestored(t *testing.T) {
 	if restore.NeedsSource(object) || object.Status.Claims[0].NewVolume != "pv-data-copy" {
 		t.Errorf("journal is %+v, needs its source: %t", object.Status.Claims, restore.NeedsSource(object))
 	}
+	if want := "restored 2 claims; deleted before they were filled: log-copy"; object.Status.Message != want {
+		t.Errorf("message %q, want %q", object.Status.Message, want)
+	}
 	w.wantClaims("data-copy")
 }

@@ -36,6 +36,9 @@ func (l *look) settle(ctx context.Context) (reconcile.Result, error) {
 	}
 	left, copies, err := l.tidy(ctx, held)
 	unfilled := len(l.names(restore.Unfilled)) > 0
+	if l.status().Phase == snapshotv1alpha1.RestoreCompleted {
+		l.describe(ReasonRestored, l.outcome())
+	}
 	if copies && unfilled {
 		l.explain()
 	}
