@@ -22,8 +22,10 @@ import (
 	"k8s.io/client-go/informers"
 	kubefake "k8s.io/client-go/kubernetes/fake"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -192,6 +194,29 @@ func TestInformersAndWakersWakeALoop(t *testing.T) {
 	r.expect(t, "db/data")
 	gate.wake(types.NamespacedName{Namespace: "db", Name: "waited"})
 	r.expect(t, "db/waited")
+}
+
+func TestWhatHasBegunGoesFirst(t *testing.T) {
+	for name, woken := range map[string]queue{
+		"in a queue with an order": priorityqueue.New[reconcile.Request]("ordered"),
+		"in one without":           workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer woken.ShutDown()
+			begun := types.NamespacedName{Namespace: "db", Name: "begun"}
+			want := []string{"db/waits", "db/begun"}
+			if _, ordered := woken.(priorityqueue.PriorityQueue[reconcile.Request]); ordered {
+				want = []string{"db/begun", "db/waits"}
+			}
+			woken.Add(reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "db", Name: "waits"}})
+			(&waker{woken: woken}).wake(begun)
+			for _, name := range want {
+				if next, _ := woken.Get(); next.String() != name {
+					t.Errorf("next is %s, want %s", next, name)
+				}
+			}
+		})
+	}
 }
 
 func TestAListenerThatStoppedHearsNothing(t *testing.T) {

@@ -80,7 +80,8 @@ func (r *Reader) Get(_ context.Context, key client.ObjectKey, into client.Object
 	return nil
 }
 
-// List implements client.Reader. Of the options it knows the namespace and the label selector, and refuses others.
+// List implements client.Reader. Of the options it knows the namespace, the label selector and UnsafeDisableDeepCopy, and refuses
+// others.
 func (r *Reader) List(_ context.Context, into client.ObjectList, options ...client.ListOption) error {
 	gvk, err := apiutil.GVKForObject(into, r.scheme)
 	if err != nil {
@@ -103,7 +104,10 @@ func (r *Reader) List(_ context.Context, into client.ObjectList, options ...clie
 	for _, candidate := range found {
 		object := candidate.(client.Object)
 		if asked.LabelSelector == nil || asked.LabelSelector.Matches(labels.Set(object.GetLabels())) {
-			items = append(items, object.DeepCopyObject())
+			if asked.UnsafeDisableDeepCopy == nil || !*asked.UnsafeDisableDeepCopy {
+				object = object.DeepCopyObject().(client.Object)
+			}
+			items = append(items, object)
 		}
 	}
 	return meta.SetList(into, items)

@@ -106,6 +106,26 @@ func TestList(t *testing.T) {
 }
 
 // A list that silently gave too much, or nothing, would be taken for the truth.
+func TestListOfWhatIsOnlyRead(t *testing.T) {
+	kept := claim("db", "data", map[string]string{"app": "db"})
+	r := readerOf(t, nil, true, kept)
+	for name, tc := range map[string]struct {
+		options []client.ListOption
+		shared  bool
+	}{"copied": {}, "not copied": {options: []client.ListOption{client.UnsafeDisableDeepCopy}, shared: true}} {
+		t.Run(name, func(t *testing.T) {
+			var list corev1.PersistentVolumeClaimList
+			if err := r.List(t.Context(), &list, tc.options...); err != nil || len(list.Items) != 1 {
+				t.Fatalf("%d claims, %v", len(list.Items), err)
+			}
+			list.Items[0].Labels["app"] = name
+			if shared := kept.Labels["app"] == name; shared != tc.shared {
+				t.Errorf("shared: %t, want %t", shared, tc.shared)
+			}
+		})
+	}
+}
+
 func TestWhatIsNotAnswered(t *testing.T) {
 	r := readerOf(t, nil, false)
 	var classes storagev1.StorageClassList

@@ -13,18 +13,26 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/component-helpers/storage/ephemeral"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
 )
 
-// Name is the plugin's name in a KubeSchedulerConfiguration.
-const Name = "RestoreGate"
+const (
+	// Name is the plugin's name in a KubeSchedulerConfiguration.
+	Name = "RestoreGate"
+	// EventReasonHeld is the reason of the event on a pod that is held. The scheduler itself says nothing of such a pod.
+	EventReasonHeld = "WaitingForRestore"
+
+	eventAction = "Scheduling"
+)
 
 // RestoreGate holds pods whose claims are being restored.
 type RestoreGate struct {
 	claims corelisters.PersistentVolumeClaimLister
+	events events.EventRecorder
 }
 
 var (
@@ -37,7 +45,9 @@ func New(_ context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin, 
 	if obj != nil {
 		return nil, errors.New(Name + ": takes no arguments")
 	}
-	return &RestoreGate{claims: handle.SharedInformerFactory().Core().V1().PersistentVolumeClaims().Lister()}, nil
+	return &RestoreGate{
+		claims: handle.SharedInformerFactory().Core().V1().PersistentVolumeClaims().Lister(), events: handle.EventRecorder(),
+	}, nil
 }
 
 // Name returns the plugin's name.
@@ -57,7 +67,9 @@ func (pl *RestoreGate) PreEnqueue(_ context.Context, pod *corev1.Pod) *fwk.Statu
 			return fwk.AsStatus(fmt.Errorf("reading claim %s: %w", name, err))
 		}
 		if restore, ok := claim.Annotations[snapshotv1alpha1.AnnotationRestoring]; ok {
-			return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, fmt.Sprintf("persistentvolumeclaim %q is being restored by SnapshotRestore %q", name, restore))
+			why := fmt.Sprintf("persistentvolumeclaim %q is being restored by SnapshotRestore %q", name, restore)
+			pl.events.Eventf(pod, nil, corev1.EventTypeNormal, EventReasonHeld, eventAction, "%s", why)
+			return fwk.NewStatus(fwk.UnschedulableAndUnresolvable, why)
 		}
 	}
 	return nil

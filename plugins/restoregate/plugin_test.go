@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
 	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/events"
 	fwk "k8s.io/kube-scheduler/framework"
 	st "k8s.io/kubernetes/pkg/scheduler/testing"
 
@@ -25,14 +26,17 @@ import (
 type handle struct {
 	fwk.Handle
 	informers informers.SharedInformerFactory
+	events    events.EventRecorderLogger
 }
 
 func (h handle) SharedInformerFactory() informers.SharedInformerFactory { return h.informers }
 
+func (h handle) EventRecorder() events.EventRecorderLogger { return h.events }
+
 // newGate is the plugin in a cluster with these objects.
 func newGate(t *testing.T, objects ...runtime.Object) *RestoreGate {
 	t.Helper()
-	h := handle{informers: informers.NewSharedInformerFactory(fake.NewClientset(objects...), 0)}
+	h := handle{informers: informers.NewSharedInformerFactory(fake.NewClientset(objects...), 0), events: events.NewFakeRecorder(10)}
 	pl, err := New(t.Context(), nil, h)
 	if err != nil {
 		t.Fatal(err)
@@ -116,5 +120,19 @@ func TestPreEnqueueHoldsWhatItCannotKnow(t *testing.T) {
 func TestArgumentsAreRefused(t *testing.T) {
 	if _, err := New(t.Context(), &corev1.Pod{}, handle{}); err == nil {
 		t.Error("arguments are taken, though none would be read")
+	}
+}
+
+// The scheduler writes neither condition nor event for a pod that PreEnqueue holds.
+func TestAPodThatIsHeldIsTold(t *testing.T) {
+	pl := newGate(t, restoring("data"))
+	pl.PreEnqueue(t.Context(), newPod("other"))
+	pl.PreEnqueue(t.Context(), newPod("data"))
+	told := pl.events.(*events.FakeRecorder).Events
+	if want, got := `Normal WaitingForRestore persistentvolumeclaim "data" is being restored by SnapshotRestore "undo-friday"`, <-told; got != want {
+		t.Errorf("event %q, want %q", got, want)
+	}
+	if len(told) > 0 {
+		t.Errorf("another event: %q", <-told)
 	}
 }

@@ -231,6 +231,39 @@ func TestSnapshotOfAnotherUIDIsNobodys(t *testing.T) {
 	}
 }
 
+// TestClaimThatIsNotTheOneThatWasSettled has the claim made anew after it was settled: its volume is another.
+func TestClaimThatIsNotTheOneThatWasSettled(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*corev1.PersistentVolumeClaim)
+		ours   bool
+		want   string
+	}{
+		"made anew":      {change: func(claim *corev1.PersistentVolumeClaim) { claim.UID = "another" }, want: "a Failed claim a was deleted after the snapshot began"},
+		"being restored": {change: restored, want: "a Failed claim a is being restored in place by SnapshotRestore back since the snapshot began"},
+		"being restored, by whom the snapshot is": {change: restored, ours: true, want: "a Cutting"},
+	} {
+		for _, mode := range []snapshotv1alpha1.Mode{snapshotv1alpha1.ModeSequential, snapshotv1alpha1.ModeGroup} {
+			t.Run(name+" in mode "+string(mode), func(t *testing.T) {
+				w := newWorld(t, mode, "v1")
+				if tc.ours {
+					w.snapshot.Labels = map[string]string{snapshotv1alpha1.LabelRestore: "uid-back"}
+					w.snapshot.Annotations = map[string]string{snapshotv1alpha1.AnnotationRestoredBy: "back"}
+				}
+				claim := builders.MakeClaim("a").BoundTo("pv-a").Obj()
+				w.must("deleting", w.controller.API.Delete(t.Context(), claim))
+				tc.change(claim)
+				w.must("creating", w.controller.API.Create(t.Context(), claim))
+				w.make(0)
+				w.want(tc.want, "b Cutting")
+			})
+		}
+	}
+}
+
+func restored(claim *corev1.PersistentVolumeClaim) {
+	claim.Annotations = map[string]string{snapshotv1alpha1.AnnotationRestoring: "back"}
+}
+
 // TestRemoveHeedsTheUID has another one of the name come between the read and the deletion.
 func TestRemoveHeedsTheUID(t *testing.T) {
 	w := newWorld(t, snapshotv1alpha1.ModeSequential, "")

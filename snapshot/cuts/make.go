@@ -11,11 +11,13 @@ import (
 
 	groupsnapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumegroupsnapshot/v1"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
+	"roost.dev/roost/snapshot/preflight"
 )
 
 // ErrQuota is in the error of Make where a ResourceQuota refuses.
@@ -49,6 +51,9 @@ func (c *Cutter) Make(ctx context.Context, snapshot *snapshotv1alpha1.Applicatio
 
 func (c *Cutter) makeOne(ctx context.Context, snapshot *snapshotv1alpha1.ApplicationSnapshot, member *snapshotv1alpha1.SnapshotMember) (*snapshotv1.VolumeSnapshot, error) {
 	made := &snapshotv1.VolumeSnapshot{ObjectMeta: metaOf(snapshot, member.VolumeSnapshotName)}
+	if err := c.isThere(ctx, snapshot, member); err != nil {
+		return nil, err
+	}
 	claim, class := member.ClaimName, member.VolumeSnapshotClassName
 	made.Spec.Source.PersistentVolumeClaimName, made.Spec.VolumeSnapshotClassName = &claim, &class
 	err := c.Client.Create(ctx, made)
@@ -67,6 +72,26 @@ func (c *Cutter) makeOne(ctx context.Context, snapshot *snapshotv1alpha1.Applica
 		return nil, &finalError{fmt.Errorf("VolumeSnapshot %s is being deleted", made.Name)}
 	}
 	return found, nil
+}
+
+// isThere wants the claim to be the one that was settled, and not to be restored meanwhile. A VolumeSnapshot knows claims by name
+// only. Memory will do, and where that does not have it, the API server tells.
+func (c *Cutter) isThere(ctx context.Context, snapshot *snapshotv1alpha1.ApplicationSnapshot, member *snapshotv1alpha1.SnapshotMember) error {
+	for _, reader := range []client.Reader{c.Memory, c.Client} {
+		claim := &corev1.PersistentVolumeClaim{}
+		err := reader.Get(ctx, claimKey(snapshot, member.ClaimName), claim)
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("reading claim %s: %w", member.ClaimName, err)
+		}
+		if err != nil || !isMember(claim, member) {
+			continue
+		}
+		if by := preflight.RestoredBy(claim, snapshot); by != "" {
+			return &finalError{fmt.Errorf(restoring, claim.Name, by)}
+		}
+		return nil
+	}
+	return &finalError{fmt.Errorf(deleted, member.ClaimName)}
 }
 
 // makeGroup makes the VolumeGroupSnapshot. Its claims have the run's label.

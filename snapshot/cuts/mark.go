@@ -13,9 +13,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
+	"roost.dev/roost/snapshot/preflight"
 )
 
-const runValue = "cut"
+const (
+	runValue = "cut"
+
+	restoring = "claim %s is being restored in place by SnapshotRestore %s since the snapshot began"
+	deleted   = "claim %s was deleted after the snapshot began"
+)
 
 // Mark puts the run's label on the members' claims, and on no others. A member whose claim is not the one that was settled
 // fails. Where a claim has the label that is no member, there is an error.
@@ -57,13 +63,17 @@ func (c *Cutter) mark(ctx context.Context, snapshot *snapshotv1alpha1.Applicatio
 		if last != nil {
 			continue
 		}
+		if by := preflight.RestoredBy(claim, snapshot); by != "" {
+			fail(member, fmt.Sprintf(restoring, claim.Name, by))
+			return nil
+		}
 		last = c.patch(ctx, claim, func(labels map[string]string) { labels[RunLabel(snapshot)] = runValue })
 		if !apierrors.IsConflict(last) && !apierrors.IsNotFound(last) {
 			return last
 		}
 	}
 	if apierrors.IsNotFound(last) {
-		fail(member, fmt.Sprintf("claim %s was deleted after the snapshot began", member.ClaimName))
+		fail(member, fmt.Sprintf(deleted, member.ClaimName))
 		return nil
 	}
 	return last

@@ -14,8 +14,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	utilexec "k8s.io/client-go/util/exec"
@@ -62,7 +64,7 @@ var (
 	works   = act{effect: true}
 	fails   = act{err: utilexec.CodeExitError{Err: errors.New("command terminated with exit code 1"), Code: 1}}
 	halfway = act{effect: true, err: fails.err}
-	denied  = act{err: errors.New(`pods "db-0" is forbidden: User "roost" cannot create resource "pods/exec"`)}
+	denied  = act{err: apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "db-0", errors.New(`user "roost" cannot create resource "pods/exec"`))}
 	gone    = act{err: errors.New(`container not found ("postgres")`)}
 	hangs   = act{effect: true, hangs: DefaultTimeout}
 	late    = act{late: true, hangs: DefaultTimeout}

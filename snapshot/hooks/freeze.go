@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	utilexec "k8s.io/client-go/util/exec"
@@ -23,6 +24,12 @@ import (
 // Journal is an ApplicationSnapshot whose status is written step by step.
 type Journal = journal.Journal[*snapshotv1alpha1.ApplicationSnapshot]
 
+const (
+	// timerSlack is how late a timer may be due for having taken a while to start, and timerTries how often it is started.
+	timerSlack = time.Second
+	timerTries = 2
+)
+
 // errTimeUp is that hooks.maxFreeze has passed.
 var errTimeUp = errors.New("maxFreeze has passed")
 
@@ -30,6 +37,8 @@ var errTimeUp = errors.New("maxFreeze has passed")
 type outcome struct {
 	timerPID, output string
 	err              error
+	// tried is that the freeze command may have begun. Where it is false the pod needs no thaw.
+	tried bool
 }
 
 // Freeze runs the freeze commands of a journal that Plan made and that the caller has saved, hook by hook. It saves the
@@ -130,10 +139,31 @@ func (r *Runner) freezePod(ctx context.Context, namespace string, freeze *snapsh
 		return result
 	}
 	result.output, result.err = r.exec(ctx, in, limit, hook.Freeze)
+	// What the API server does not allow it has not begun.
+	result.tried = !apierrors.IsForbidden(result.err) && !apierrors.IsUnauthorized(result.err)
 	return result
 }
 
+// startTimer starts a timer that is due at the deadline, however long it took to start. One that took too long is stopped, and
+// another one started with what is left then.
 func (r *Runner) startTimer(ctx context.Context, in target, freeze *snapshotv1alpha1.Freeze, pod *snapshotv1alpha1.FrozenPod) outcome {
+	for range timerTries {
+		began := r.clock.Now()
+		result := r.startTimerOnce(ctx, in, freeze, pod)
+		if result.err != nil || r.clock.Since(began) <= timerSlack {
+			return result
+		}
+		late := *pod
+		late.TimerPID = result.timerPID
+		if output, err := r.exec(ctx, in, stopLimit, stopCommand(freeze.RunID, &late)); err != nil {
+			klog.FromContext(ctx).V(2).Info("A timer that started late could not be stopped; it thaws late what is thawed then",
+				"pod", klog.KRef(in.pod.Namespace, in.pod.Name), "err", said(err, output))
+		}
+	}
+	return outcome{err: fmt.Errorf("nothing was frozen, as the timer took longer than %s to start, %d times, and would thaw too late", timerSlack, timerTries)}
+}
+
+func (r *Runner) startTimerOnce(ctx context.Context, in target, freeze *snapshotv1alpha1.Freeze, pod *snapshotv1alpha1.FrozenPod) outcome {
 	left := r.left(freeze)
 	if left <= 0 {
 		return outcome{err: errTimeUp}
@@ -161,6 +191,11 @@ func note(pod *snapshotv1alpha1.FrozenPod, result outcome) {
 		return
 	}
 	pod.Error = start("freeze: "+result.err.Error(), maxError)
+	if !result.tried {
+		// To thaw it would be tried for minutes where no command can be run at all.
+		pod.State = snapshotv1alpha1.PodPlanned
+		return
+	}
 	// A command that did not say how it ended may still run, and freeze later. The pod stays Attempted.
 	pod.State = snapshotv1alpha1.PodAttempted
 	var exit utilexec.ExitError

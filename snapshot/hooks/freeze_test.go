@@ -76,12 +76,21 @@ var freezeTests = map[string]struct {
 		wantErr:  "it did not end within 10s",
 		wantDone: []string{"freeze db-0", "thaw db-0"},
 	},
-	"denied, in the API server's words": {
-		acts:     map[string][]act{"start db-0": {denied}},
-		hooks:    []snapshotv1alpha1.Hook{onPod("first", "db-0")},
-		want:     []string{"first db-0 Attempted"},
+	"denied, in the API server's words, and no thaw is tried, which is denied too": {
+		acts:    map[string][]act{"start db-0": {denied}, "thaw db-0": {denied, denied, denied, denied}},
+		hooks:   []snapshotv1alpha1.Hook{onPod("first", "db-0")},
+		want:    []string{"first db-0 Planned"},
+		wantErr: `cannot create resource "pods/exec"`, wantDone: []string{},
+	},
+	"denied without a timer": {
+		acts: map[string][]act{"freeze db-0": {denied}, "thaw db-0": {denied, denied, denied, denied}},
+		hooks: []snapshotv1alpha1.Hook{changedHook(func(h *snapshotv1alpha1.Hook) {
+			*h = onPod("first", "db-0")
+			h.Timer = snapshotv1alpha1.FreezeTimerNone
+		})},
+		want:     []string{"first db-0 Planned"},
 		wantErr:  `cannot create resource "pods/exec"`,
-		wantDone: []string{"thaw db-0"},
+		wantDone: []string{"freeze db-0"},
 	},
 	"the container is gone": {
 		acts:     map[string][]act{"freeze db-0": {gone}},
@@ -93,9 +102,9 @@ var freezeTests = map[string]struct {
 	"without a timer nothing is frozen": {
 		acts:     map[string][]act{"start db-0": {fails}},
 		hooks:    []snapshotv1alpha1.Hook{onPod("first", "db-0")},
-		want:     []string{"first db-0 Failed"},
+		want:     []string{"first db-0 Planned"},
 		wantErr:  "nothing was frozen, as the timer did not start, which needs sh and sleep",
-		wantDone: []string{"thaw db-0"},
+		wantDone: []string{},
 	},
 	"with onError Continue the others are frozen": {
 		acts:     map[string][]act{"freeze db-0": {fails}},
@@ -339,5 +348,37 @@ func TestWhatAFreezeSaysIsKept(t *testing.T) {
 	pod := j.Object.Status.Freeze.Pods[0]
 	if len(pod.Output) > maxOutput || !strings.HasSuffix(pod.Output, "ä[31mred �") || pod.TimerPID != "17" {
 		t.Errorf("got %d bytes, the end of which is %q, and timer %s", len(pod.Output), pod.Output[len(pod.Output)-20:], pod.TimerPID)
+	}
+}
+
+// Its seconds count from when the container got the command, which may be long after they were reckoned.
+func TestATimerThatStartsLateIsStartedAnew(t *testing.T) {
+	for name, tc := range map[string]struct {
+		slow    int
+		wantErr bool
+		want    []string
+	}{
+		"once":  {slow: 1, want: []string{"start db-0", "stop db-0", "start db-0", "freeze db-0"}},
+		"twice": {slow: 2, wantErr: true, want: []string{"start db-0", "stop db-0", "start db-0", "stop db-0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(nil)
+			slow := act{effect: true, before: func() { w.clock.Step(3 * time.Second) }}
+			w.acts = map[string][]act{"start db-0": repeated(slow, tc.slow)}
+			c := fakeClient(interceptor.Funcs{}, append(namedPods(), snapshotWith(onPod("lock", "db-0")))...)
+			r := w.runner(c)
+			j := planned(t, r, c)
+			if err := r.Freeze(t.Context(), j); (err != nil) != tc.wantErr {
+				t.Errorf("error %v, want one: %t", err, tc.wantErr)
+			}
+			if diff := cmp.Diff(tc.want, w.log); diff != "" {
+				t.Errorf("commands (-want +got):\n%s", diff)
+			}
+			// Nobody thaws it but the timer.
+			w.clock.SetTime(j.Object.Status.Freeze.Deadline.Add(granularity))
+			if frozen, longest := w.frozen(), w.longest(); len(frozen) > 0 || longest > maxFreeze+granularity {
+				t.Errorf("%v are frozen, for %s at most", frozen, longest)
+			}
+		})
 	}
 }

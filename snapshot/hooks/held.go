@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
 )
@@ -46,8 +48,8 @@ func Held(snapshot *snapshotv1alpha1.ApplicationSnapshot) (bool, string) {
 
 // HeldThrough says whether the application was held still from Status.Freeze.FrozenTime until now, or until ThawTime, and if
 // not, why. It is called after the cut, before or after the thaw. Beyond what Held says, every pod that was frozen has to be
-// the same pod and container still, no other pod that a hook matches may run, and the timers must not have been due. That the
-// cut was in that time is the caller's to compare.
+// the same pod and container still, no other pod may run that a hook matches or that uses a claim of the snapshot, and the timers
+// must not have been due. That the cut was in that time is the caller's to compare.
 func (r *Runner) HeldThrough(ctx context.Context, snapshot *snapshotv1alpha1.ApplicationSnapshot) (bool, string) {
 	if held, why := Held(snapshot); !held {
 		return false, why
@@ -69,7 +71,45 @@ func (r *Runner) HeldThrough(ctx context.Context, snapshot *snapshotv1alpha1.App
 			return false, fmt.Sprintf("hook %q: %s", hook.Name, why)
 		}
 	}
+	return r.usersHeld(ctx, snapshot)
+}
+
+// usersHeld says whether every pod that runs and uses a claim was kept still, by a hook that has a thaw: a flush keeps nothing. A
+// pod that pods: One leaves out is taken for still: one is enough, says the user.
+func (r *Runner) usersHeld(ctx context.Context, snapshot *snapshotv1alpha1.ApplicationSnapshot) (bool, string) {
+	users, err := r.match(ctx, snapshot, &snapshotv1alpha1.Hook{})
+	if err != nil {
+		return false, fmt.Sprintf("whether the freeze held is not known: %v", err)
+	}
+	for i := range users {
+		if users[i].Status.Phase == corev1.PodRunning && !isKeptStill(snapshot, &users[i]) {
+			return false, fmt.Sprintf("pod %s uses a claim of the snapshot and was not frozen: no hook with a thaw ran in it", users[i].Name)
+		}
+	}
 	return true, ""
+}
+
+func isKeptStill(snapshot *snapshotv1alpha1.ApplicationSnapshot, pod *corev1.Pod) bool {
+	freeze := snapshot.Status.Freeze
+	return slices.ContainsFunc(snapshot.Spec.Hooks.Commands, func(hook snapshotv1alpha1.Hook) bool {
+		switch {
+		case len(hook.Thaw) == 0:
+			return false
+		case hook.Pods == snapshotv1alpha1.HookPodsOne:
+			return selects(&hook, pod)
+		default:
+			return slices.ContainsFunc(indicesOf(freeze, hook.Name), func(k int) bool { return freeze.Pods[k].UID == string(pod.UID) })
+		}
+	})
+}
+
+// selects says that a hook matches a pod that uses a claim of the snapshot.
+func selects(hook *snapshotv1alpha1.Hook, pod *corev1.Pod) bool {
+	if hook.PodSelector == nil {
+		return true
+	}
+	selector, err := metav1.LabelSelectorAsSelector(hook.PodSelector)
+	return err == nil && selector.Matches(labels.Set(pod.Labels))
 }
 
 // changed says what is no longer as it was when a hook ran.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
@@ -97,6 +98,34 @@ var heldTests = map[string]struct {
 		},
 		want: "pod late runs and was not frozen",
 	},
+	"a pod that uses a claim and that no hook matches could write": {
+		hooks: []snapshotv1alpha1.Hook{selecting(hookNamed("lock"), "db")},
+		pods:  []client.Object{runningPod("db-0"), changedPod("db-1", func(pod *corev1.Pod) { pod.Labels = nil })},
+		want:  "pod db-1 uses a claim of the snapshot and was not frozen",
+	},
+	"a pod that only a flush ran in could write": {
+		hooks: []snapshotv1alpha1.Hook{selecting(hookNamed("lock"), "db"), selecting(flush(), "web")},
+		pods:  []client.Object{runningPod("db-0"), changedPod("db-1", func(pod *corev1.Pod) { pod.Labels = map[string]string{"app": "web"} })},
+		want:  "pod db-1 uses a claim of the snapshot and was not frozen",
+	},
+	"one is enough only of those that the hook matches": {
+		hooks: []snapshotv1alpha1.Hook{changedHook(func(h *snapshotv1alpha1.Hook) {
+			*h = selecting(*h, "db")
+			h.Pods = snapshotv1alpha1.HookPodsOne
+		})},
+		pods: []client.Object{runningPod("db-0"), changedPod("db-1", func(pod *corev1.Pod) { pod.Labels = nil })},
+		want: "pod db-1 uses a claim of the snapshot and was not frozen",
+	},
+	"a pod that uses none of the claims may write": {
+		hooks: []snapshotv1alpha1.Hook{selecting(hookNamed("lock"), "db")},
+		pods:  []client.Object{runningPod("db-0"), changedPod("web-0", func(pod *corev1.Pod) { pod.Labels = nil })},
+	},
+	"a pod that uses a claim and has ended writes nothing": {
+		hooks: []snapshotv1alpha1.Hook{selecting(hookNamed("lock"), "db")},
+		pods: []client.Object{runningPod("db-0"), changedPod("db-1", func(pod *corev1.Pod) {
+			pod.Labels, pod.Status.Phase = nil, corev1.PodSucceeded
+		})},
+	},
 	"the timers were due": {
 		change: func(_ *testing.T, w *world, _ client.Client) { w.clock.Step(maxFreeze) },
 		want:   "the freeze took longer than maxFreeze",
@@ -108,6 +137,11 @@ var heldTests = map[string]struct {
 	"pods without container statuses": {
 		pods: []client.Object{changedPod("db-0", func(pod *corev1.Pod) { pod.Status.ContainerStatuses = nil })},
 	},
+}
+
+func selecting(hook snapshotv1alpha1.Hook, app string) snapshotv1alpha1.Hook {
+	hook.PodSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}
+	return hook
 }
 
 func flush() snapshotv1alpha1.Hook {

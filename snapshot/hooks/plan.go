@@ -6,21 +6,19 @@ package hooks
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
 )
 
 // Plan settles in which pods the hooks run, and gives the journal to put into the status: state Freezing, every pod Planned.
-// It writes nothing. It gives nil where the snapshot has no hooks. The claims of the snapshot, status.members, are settled
-// before. An error is for the user to read, except one from the API server; errors.Is(err, ErrBusy) tells to try again.
+// It writes nothing, and runs no command but thaws that others gave up. It gives nil where the snapshot has no hooks. The claims of the snapshot, status.members, are settled
+// before. What is for the user to read is a *Refusal; errors.Is(err, ErrBusy) tells to try again.
 func (r *Runner) Plan(ctx context.Context, snapshot *snapshotv1alpha1.ApplicationSnapshot) (*snapshotv1alpha1.Freeze, error) {
 	if snapshot.Spec.Hooks == nil {
 		return nil, nil
@@ -34,20 +32,23 @@ func (r *Runner) Plan(ctx context.Context, snapshot *snapshotv1alpha1.Applicatio
 		pods = append(pods, planned...)
 	}
 	if len(pods) > MaxPods {
-		return nil, fmt.Errorf("the hooks would run in %d pods, %d is the most: select fewer, or set pods: One", len(pods), MaxPods)
+		return nil, refusef("the hooks would run in %d pods, %d is the most: select fewer, or set pods: One", len(pods), MaxPods)
 	}
 	if err := r.isFree(ctx, snapshot, pods); err != nil {
 		return nil, err
 	}
-	now := r.clock.Now()
-	return &snapshotv1alpha1.Freeze{
-		// A snapshot freezes once. Should it freeze again all the same, then not at the same microsecond.
-		RunID:     string(snapshot.UID) + "-" + strconv.FormatInt(now.UnixMicro(), 36),
-		State:     snapshotv1alpha1.Freezing,
-		StartTime: metav1.NewMicroTime(now),
-		Deadline:  metav1.NewMicroTime(now.Add(orDefault(snapshot.Spec.Hooks.MaxFreeze, DefaultMaxFreeze))),
-		Pods:      pods,
-	}, nil
+	freeze := &snapshotv1alpha1.Freeze{State: snapshotv1alpha1.Freezing, Pods: pods}
+	Begin(snapshot, freeze, r.clock.Now())
+	return freeze, nil
+}
+
+// Begin sets when a freeze begins, and ends at the latest. It is called again just before the journal is saved that Freeze goes
+// by: what comes between takes nothing away from maxFreeze.
+func Begin(snapshot *snapshotv1alpha1.ApplicationSnapshot, freeze *snapshotv1alpha1.Freeze, now time.Time) {
+	// A snapshot freezes once. Should it freeze again all the same, then not at the same microsecond.
+	freeze.RunID = string(snapshot.UID) + "-" + strconv.FormatInt(now.UnixMicro(), 36)
+	freeze.StartTime = metav1.NewMicroTime(now)
+	freeze.Deadline = metav1.NewMicroTime(now.Add(orDefault(snapshot.Spec.Hooks.MaxFreeze, DefaultMaxFreeze)))
 }
 
 func (r *Runner) planHook(ctx context.Context, snapshot *snapshotv1alpha1.ApplicationSnapshot, hook *snapshotv1alpha1.Hook) ([]snapshotv1alpha1.FrozenPod, error) {
@@ -73,7 +74,7 @@ func (r *Runner) planHook(ctx context.Context, snapshot *snapshotv1alpha1.Applic
 		planned = append(planned, journalled(&pods[i], hook, container))
 	}
 	if len(planned) == 0 && hook.OnError != snapshotv1alpha1.OnErrorContinue {
-		return nil, fmt.Errorf("hook %q: of %d pods that match none is running and ready, so nothing would be frozen; "+
+		return nil, refusef("hook %q: of %d pods that match none is running and ready, so nothing would be frozen; "+
 			"with onError: Continue the snapshot is made all the same", hook.Name, matched)
 	}
 	return planned, nil
@@ -89,43 +90,6 @@ func journalled(pod *corev1.Pod, hook *snapshotv1alpha1.Hook, container string) 
 		planned.ContainerID, planned.RestartCount = status.ContainerID, status.RestartCount
 	}
 	return planned
-}
-
-// isFree says in its error which other ApplicationSnapshot still has one of the pods frozen. What this process froze itself
-// Freeze knows better; this is about what a predecessor left.
-func (r *Runner) isFree(ctx context.Context, snapshot *snapshotv1alpha1.ApplicationSnapshot, pods []snapshotv1alpha1.FrozenPod) error {
-	others := &snapshotv1alpha1.ApplicationSnapshotList{}
-	if err := r.memory.List(ctx, others, client.InNamespace(snapshot.Namespace)); err != nil {
-		return fmt.Errorf("listing ApplicationSnapshots of namespace %s: %w", snapshot.Namespace, err)
-	}
-	for i := range others.Items {
-		other := &others.Items[i]
-		if other.UID == snapshot.UID || sharedPod(other, pods) == "" {
-			continue
-		}
-		live := &snapshotv1alpha1.ApplicationSnapshot{}
-		if err := r.client.Get(ctx, client.ObjectKeyFromObject(other), live); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("getting ApplicationSnapshot %s: %w", other.Name, err)
-		}
-		if name := sharedPod(live, pods); name != "" {
-			return fmt.Errorf("pod %s: %w: %s", name, ErrBusy, other.Name)
-		}
-	}
-	return nil
-}
-
-// sharedPod names a pod that another snapshot may have frozen.
-func sharedPod(other *snapshotv1alpha1.ApplicationSnapshot, pods []snapshotv1alpha1.FrozenPod) string {
-	if !NeedsThaw(&other.Status) {
-		return ""
-	}
-	for i := range other.Status.Freeze.Pods {
-		theirs := &other.Status.Freeze.Pods[i]
-		if slices.ContainsFunc(pods, func(ours snapshotv1alpha1.FrozenPod) bool { return ours.UID == theirs.UID }) {
-			return theirs.Name
-		}
-	}
-	return ""
 }
 
 func orDefault(duration metav1.Duration, otherwise time.Duration) time.Duration {

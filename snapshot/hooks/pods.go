@@ -26,7 +26,7 @@ func (r *Runner) match(ctx context.Context, snapshot *snapshotv1alpha1.Applicati
 	if hook.PodSelector != nil {
 		selector, err := metav1.LabelSelectorAsSelector(hook.PodSelector)
 		if err != nil {
-			return nil, fmt.Errorf("hook %q: podSelector: %w", hook.Name, err)
+			return nil, refusef("hook %q: podSelector: %w", hook.Name, err)
 		}
 		options = append(options, client.MatchingLabelsSelector{Selector: selector})
 	}
@@ -82,7 +82,7 @@ func containerOf(pod *corev1.Pod, hook *snapshotv1alpha1.Hook) (string, error) {
 	if slices.ContainsFunc(pod.Spec.Containers, isWanted) || slices.ContainsFunc(pod.Spec.InitContainers, isSidecar) {
 		return wanted, nil
 	}
-	return "", fmt.Errorf("hook %q: pod %s has no container %q", hook.Name, pod.Name, wanted)
+	return "", refusef("hook %q: pod %s has no container %q", hook.Name, pod.Name, wanted)
 }
 
 // statusOf gives the status of a container, or nil: simulated clusters may have none.

@@ -37,7 +37,7 @@ const (
 
 // Thaw thaws every pod of the journal where a freeze was tried, hook by hook in reverse order, again and again until it
 // succeeds or two minutes have passed since the deadline. It ends in state Thawed, or in NotThawed, which is no error: the
-// pods say why, and a person must look. An error is that the journal could not be written, or that the context ended before
+// pods say why, and a person must look. A thaw that is not the one of its hook in the spec is not run. An error is that the journal could not be written, or that the context ended before
 // all was thawed: thaw again, from the status as it is then. Where nothing needs a thaw it does nothing.
 //
 // A context that ends does not keep it from trying each pod once more, for 2 seconds in all: what is left is the successor's
@@ -109,6 +109,10 @@ func (r *Runner) newThaw(ctx context.Context, j *Journal) *thaw {
 		t.outputs = append(t.outputs, pod.Output)
 		t.errs = append(t.errs, freezeError(pod.Error))
 		switch {
+		case wasTried(pod) && !isOfSpec(j.Object.Spec.Hooks, pod):
+			// Whoever may write a status may not run commands by it.
+			pod.State = snapshotv1alpha1.PodNotThawed
+			pod.Error = start(joinedErrors(t.errs[i], thawPrefix+fmt.Sprintf("not run: it is not the thaw of hook %q in spec.hooks", pod.Hook)), maxError)
 		case hasToRun(*pod):
 			t.pending = append(t.pending, i)
 		case wasTried(pod):
@@ -189,15 +193,28 @@ func (t *thaw) try(ctx context.Context, indices []int, atATime int) {
 
 // conclude sets the last state.
 func (t *thaw) conclude() {
-	t.freeze.State = snapshotv1alpha1.Thawed
 	for _, i := range t.pending {
-		t.freeze.State = snapshotv1alpha1.NotThawed
 		t.freeze.Pods[i].State = snapshotv1alpha1.PodNotThawed
+	}
+	t.freeze.State = snapshotv1alpha1.Thawed
+	if t.failed() > 0 {
+		t.freeze.State = snapshotv1alpha1.NotThawed
 	}
 }
 
+// failed is in how many pods the thaw was given up, or refused.
+func (t *thaw) failed() int {
+	n := 0
+	for i := range t.freeze.Pods {
+		if t.freeze.Pods[i].State == snapshotv1alpha1.PodNotThawed {
+			n++
+		}
+	}
+	return n
+}
+
 func (t *thaw) observe() {
-	t.metrics.thawed(t.clock.Since(t.freeze.StartTime.Time), len(t.pending))
+	t.metrics.thawed(t.clock.Since(t.freeze.StartTime.Time), t.failed())
 }
 
 // wasTried says that a freeze was tried in the pod, and no thaw succeeded.
@@ -213,6 +230,13 @@ func wasTried(pod *snapshotv1alpha1.FrozenPod) bool {
 // hasToRun says that there is a command to run for it.
 func hasToRun(pod snapshotv1alpha1.FrozenPod) bool {
 	return wasTried(&pod) && len(pod.Thaw) > 0
+}
+
+// isOfSpec says that the thaw in a journal is the one in the spec, which cannot change.
+func isOfSpec(hooks *snapshotv1alpha1.Hooks, pod *snapshotv1alpha1.FrozenPod) bool {
+	return hooks != nil && slices.ContainsFunc(hooks.Commands, func(hook snapshotv1alpha1.Hook) bool {
+		return hook.Name == pod.Hook && slices.Equal(hook.Thaw, pod.Thaw)
+	})
 }
 
 // freezeError gives what went wrong with the freeze, of an error that may tell of a thaw too.

@@ -270,6 +270,37 @@ func TestThawRunsInSpiteOfAConflict(t *testing.T) {
 	}
 }
 
+// Whoever may write a status could run any command in any pod.
+func TestAThawThatIsNotInTheSpecIsNotRun(t *testing.T) {
+	for name, forge := range map[string]func(*snapshotv1alpha1.FrozenPod){
+		"another command":          func(pod *snapshotv1alpha1.FrozenPod) { pod.Thaw = []string{"thaw", "--evil"} },
+		"no command":               func(pod *snapshotv1alpha1.FrozenPod) { pod.Thaw = nil },
+		"that of a hook not there": func(pod *snapshotv1alpha1.FrozenPod) { pod.Hook = "evil" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(nil)
+			r, c, j := frozenRun(t, w, interceptor.Funcs{})
+			forge(&j.Object.Status.Freeze.Pods[0])
+			if err := r.Thaw(t.Context(), j); err != nil {
+				t.Fatal(err)
+			}
+			freeze := read(t, c).Object.Status.Freeze
+			if got := freeze.Pods[0]; freeze.State != snapshotv1alpha1.NotThawed || got.State != snapshotv1alpha1.PodNotThawed || !strings.Contains(got.Error, "spec.hooks") {
+				t.Errorf("freeze %s, pod %s %q", freeze.State, got.State, got.Error)
+			}
+			if got := freeze.Pods[1].State; got != snapshotv1alpha1.PodThawed {
+				t.Errorf("the other pod is %s", got)
+			}
+			if slices.Contains(w.log, "thaw db-0") {
+				t.Errorf("ran %v", w.log)
+			}
+			if got := testutil.ToFloat64(r.metrics.thawFailures); got != 1 {
+				t.Errorf("%v failures counted", got)
+			}
+		})
+	}
+}
+
 // SIGTERM: the lead is given up within 2 seconds, and what can be thawed by then is.
 func TestAManagerThatIsToldToEndThawsAtOnce(t *testing.T) {
 	const total = hastyAnnounce + hastyRound + hastySave

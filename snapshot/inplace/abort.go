@@ -40,7 +40,7 @@ func (p *procedure) abort(ctx context.Context) (outcome, error) {
 	if err := p.releaseAndStart(ctx); err != nil {
 		return outcome{}, err
 	}
-	if err := p.unpin(ctx); err != nil {
+	if err := p.forgetSafety(ctx); err != nil {
 		return outcome{}, err
 	}
 	var why string

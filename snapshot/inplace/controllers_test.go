@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -278,8 +279,13 @@ func (w *world) snapshotsTaken() bool {
 			snapshot.Status.Phase, snapshot.Status.Message = snapshotv1alpha1.PhaseFailed, "quota"
 		}
 		for _, name := range snapshot.Spec.ClaimNames {
-			snapshot.Status.Members = append(snapshot.Status.Members, snapshotv1alpha1.SnapshotMember{ClaimName: name, State: snapshotv1alpha1.MemberReady})
+			snapshot.Status.Members = append(snapshot.Status.Members, snapshotv1alpha1.SnapshotMember{
+				ClaimName: name, ClaimUID: w.claim(name).UID, State: snapshotv1alpha1.MemberReady,
+			})
 		}
+		meta.SetStatusCondition(&snapshot.Status.Conditions, metav1.Condition{
+			Type: snapshotv1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: "Ready",
+		})
 		w.must(w.api.Status().Update(w.t.Context(), &snapshot))
 		acted = true
 	}

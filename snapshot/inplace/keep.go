@@ -5,6 +5,7 @@ package inplace
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -41,28 +42,21 @@ func (p *procedure) tooLate(ctx context.Context) (outcome, error) {
 	return p.cannotRollBack(ctx, "the old volumes were given up")
 }
 
-// giveUp lets the old volumes go. One is kept all the same where its claim has no other: then it is the only copy.
+// giveUp lets the old volumes go, and the safety snapshot. A volume is kept all the same where its claim has not the one that
+// this restore gave it: then nobody knows what else there is of it.
 func (p *procedure) giveUp(ctx context.Context) (outcome, error) {
+	var kept []string
 	for i := range p.status().Claims {
 		planned := &p.status().Claims[i]
-		claim, err := p.claim(ctx, p.restore().Namespace, planned.Name)
-		if err != nil {
-			return outcome{}, err
+		out, err := p.giveUpVolume(ctx, planned, planned.NewVolume, planned.OldVolume, planned.OldReclaimPolicy)
+		if err != nil || out.after > 0 {
+			return out, err
 		}
-		if !p.restore().Spec.Confirm && (claim == nil || claim.Status.Phase != corev1.ClaimBound) {
-			p.event(corev1.EventTypeWarning, ReasonVolumeKept, "claim %s is not there or has no volume, so its old volume %s is left with the reclaim policy Retain",
-				planned.Name, planned.OldVolume)
-			continue
-		}
-		done, err := p.letGo(ctx, planned.OldVolume, planned.OldReclaimPolicy, planned.OldUID)
-		if err != nil {
-			return outcome{}, err
-		}
-		if !done {
-			return p.wait(ctx, later, "waiting for volume %s to be released", planned.OldVolume)
+		if !out.again {
+			kept = append(kept, planned.OldVolume)
 		}
 	}
-	if err := p.unpin(ctx); err != nil {
+	if err := p.forgetSafety(ctx); err != nil {
 		return outcome{}, err
 	}
 	p.condition(snapshotv1alpha1.ConditionUndoable, metav1.ConditionFalse, ReasonGivenUp, "The old volumes were given up")
@@ -71,7 +65,35 @@ func (p *procedure) giveUp(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	p.event(corev1.EventTypeNormal, ReasonGivenUp, "the old volumes were given up: the restore cannot be undone any more")
+	p.tellKept(kept)
 	return outcome{}, nil
+}
+
+// giveUpVolume lets a volume go whose claim has another. The outcome is onward where that is done, and nothing where the volume is
+// kept.
+func (p *procedure) giveUpVolume(ctx context.Context, planned *snapshotv1alpha1.RestoredClaim, has, volume, policy string) (outcome, error) {
+	claim, err := p.claim(ctx, p.restore().Namespace, planned.Name)
+	if err != nil {
+		return outcome{}, err
+	}
+	if claim == nil || claim.UID != planned.UID || claim.Spec.VolumeName != has || claim.Status.Phase != corev1.ClaimBound {
+		return outcome{}, nil
+	}
+	done, err := p.letGo(ctx, volume, policy, planned.OldUID)
+	if err != nil {
+		return outcome{}, err
+	}
+	if !done {
+		return p.wait(ctx, later, "waiting for volume %s to be released", volume)
+	}
+	return onward, nil
+}
+
+func (p *procedure) tellKept(volumes []string) {
+	if len(volumes) > 0 {
+		p.event(corev1.EventTypeWarning, ReasonVolumeKept, "claims are gone, were made anew or restored again since, so these volumes are left with the reclaim policy Retain: %s",
+			strings.Join(volumes, ", "))
+	}
 }
 
 // keepRolledBack keeps the volumes that were made from the snapshot for as long: what was written to them since is nowhere else.
@@ -84,16 +106,24 @@ func (p *procedure) keepRolledBack(ctx context.Context) (outcome, error) {
 	if left := since.Add(p.restore().Spec.InPlace.RollbackWindow.Duration).Sub(p.Clock.Now()); left > 0 {
 		return outcome{after: max(left, time.Millisecond)}, nil
 	}
+	var kept []string
 	for i := range p.status().Claims {
 		planned := &p.status().Claims[i]
-		done, err := p.letGo(ctx, planned.NewVolume, planned.NewReclaimPolicy, planned.OldUID)
-		if err != nil {
-			return outcome{}, err
+		out, err := p.giveUpVolume(ctx, planned, planned.OldVolume, planned.NewVolume, planned.NewReclaimPolicy)
+		if err != nil || out.after > 0 {
+			return out, err
 		}
-		if !done {
-			return p.wait(ctx, later, "waiting for volume %s to be released", planned.NewVolume)
+		if !out.again {
+			kept = append(kept, planned.NewVolume)
 		}
 	}
+	if err := p.forgetSafety(ctx); err != nil {
+		return outcome{}, err
+	}
 	p.condition(snapshotv1alpha1.ConditionUndoable, metav1.ConditionFalse, ReasonGivenUp, "The volumes made from the snapshot were given up")
-	return outcome{}, p.save(ctx)
+	if err := p.save(ctx); err != nil {
+		return outcome{}, err
+	}
+	p.tellKept(kept)
+	return outcome{}, nil
 }

@@ -17,7 +17,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
 )
@@ -68,31 +70,111 @@ func TestTheOldVolumesAreKept(t *testing.T) {
 			w.settle()
 			w.rounds(4)
 			w.wantWorld(tc.want)
-			_, pinned := w.safety().Annotations[snapshotv1alpha1.AnnotationPinned]
-			if kept := len(tc.want) == len(after); pinned != kept {
-				t.Errorf("the safety snapshot is pinned: %v, want %v", pinned, kept)
+			safe := w.safety() != nil
+			if kept := len(tc.want) == len(after); safe != kept {
+				t.Errorf("the safety snapshot is there: %v, want %v", safe, kept)
 			}
-			if undoable := meta.IsStatusConditionTrue(w.restore().Status.Conditions, snapshotv1alpha1.ConditionUndoable); undoable != pinned {
-				t.Errorf("Undoable is %v, want %v", undoable, pinned)
+			if undoable := meta.IsStatusConditionTrue(w.restore().Status.Conditions, snapshotv1alpha1.ConditionUndoable); undoable != safe {
+				t.Errorf("Undoable is %v, want %v", undoable, safe)
+			}
+			if held := controllerutil.ContainsFinalizer(w.restore(), snapshotv1alpha1.FinalizerRestore); held != safe {
+				t.Errorf("the restore has its finalizer: %v, want %v", held, safe)
 			}
 		})
 	}
 }
 
-// TestTheOnlyCopyIsKept has the restored claim deleted before the window ends.
+// TestTheOnlyCopyIsKept has the restored claim deleted before the window ends, and its volume with it.
 func TestTheOnlyCopyIsKept(t *testing.T) {
+	for name, tc := range map[string]struct {
+		// workload is how many replicas the StatefulSet has then: with some it makes an empty claim of that name.
+		workload int32
+		confirm  bool
+		want     map[string]string
+	}{
+		"nobody makes the claim again":                {want: map[string]string{"data-db-1": "past, Delete", "volume old-data-db-0": "present, Retain"}},
+		"nobody makes the claim again, and confirmed": {confirm: true, want: map[string]string{"data-db-1": "past, Delete", "volume old-data-db-0": "present, Retain"}},
+		"the StatefulSet makes an empty one": {workload: 2, want: map[string]string{
+			"data-db-0": "empty, Delete", "data-db-1": "past, Delete", "volume old-data-db-0": "present, Retain",
+		}},
+		"the StatefulSet makes an empty one, and confirmed": {workload: 2, confirm: true, want: map[string]string{
+			"data-db-0": "empty, Delete", "data-db-1": "past, Delete", "volume old-data-db-0": "present, Retain",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := completed(t)
+			w.scale(0)
+			w.settle()
+			w.must(w.api.Delete(t.Context(), w.claim("data-db-0")))
+			w.settle()
+			w.scale(tc.workload)
+			w.settle()
+			if tc.confirm {
+				w.change(func(r *snapshotv1alpha1.SnapshotRestore) { r.Spec.Confirm = true })
+			} else {
+				w.clock.Step(2 * time.Hour)
+			}
+			w.rounds(4)
+			if diff := cmp.Diff(tc.want, w.holds()); diff != "" {
+				t.Errorf("claims and volumes (-want +got):\n%s", diff)
+			}
+			const want = "these volumes are left with the reclaim policy Retain: old-data-db-0"
+			if told := w.told(); strings.Count(told, want) != 1 {
+				t.Errorf("events, which should say once that %s:\n%s", want, told)
+			}
+		})
+	}
+}
+
+// TestTheOnlyCopyIsKeptAfterARollback is the same the other way round: what was restored is kept.
+func TestTheOnlyCopyIsKeptAfterARollback(t *testing.T) {
 	w := completed(t)
+	w.askRollback()
+	w.until("rolled back", w.phase(snapshotv1alpha1.RestoreRolledBack))
 	w.scale(0)
+	w.settle()
 	w.must(w.api.Delete(t.Context(), w.claim("data-db-0")))
 	w.settle()
 	w.clock.Step(2 * time.Hour)
 	w.rounds(4)
-	want := map[string]string{"data-db-1": "past, Delete", "volume old-data-db-0": "present, Retain"}
+	want := map[string]string{"data-db-1": "present, Delete", "another volume of data-db-0": "past, Retain"}
 	if diff := cmp.Diff(want, w.holds()); diff != "" {
 		t.Errorf("claims and volumes (-want +got):\n%s", diff)
 	}
-	if told := w.told(); !strings.Contains(told, "its old volume old-data-db-0 is left with the reclaim policy Retain") {
-		t.Errorf("events:\n%s", told)
+	if w.safety() != nil {
+		t.Error("the safety snapshot is left for ever")
+	}
+}
+
+// TestAnotherNamespacesVolumeIsLeftAlone has somebody name one in the status, who may write that.
+func TestAnotherNamespacesVolumeIsLeftAlone(t *testing.T) {
+	w := completed(t)
+	gold := w.volumeFor(w.claim("data-db-0"), "gold", present)
+	gold.Spec.ClaimRef = &corev1.ObjectReference{Namespace: "elsewhere", Name: "gold", UID: "u-gold"}
+	gold.Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimRetain
+	w.create(gold)
+	gold.Status.Phase = corev1.VolumeReleased
+	w.must(w.api.Status().Update(t.Context(), gold))
+	restore := w.restore()
+	restore.Status.Claims[0].OldVolume, restore.Status.Claims[0].OldUID, restore.Status.Claims[0].OldReclaimPolicy = "gold", "u-gold", "Delete"
+	w.must(w.api.Status().Update(t.Context(), restore))
+	w.change(func(r *snapshotv1alpha1.SnapshotRestore) { r.Spec.Confirm = true })
+	w.rounds(4)
+	if left := w.volume("gold"); left == nil || left.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
+		t.Errorf("the volume of another namespace is %+v, want it as it was", left)
+	}
+}
+
+// TestASafetySnapshotThatSomebodyTookOverStays: without the pin that Roost set it is a person's.
+func TestASafetySnapshotThatSomebodyTookOverStays(t *testing.T) {
+	w := completed(t)
+	safety := w.safety()
+	delete(safety.Annotations, snapshotv1alpha1.AnnotationPinned)
+	w.must(w.api.Update(t.Context(), safety))
+	w.clock.Step(2 * time.Hour)
+	w.rounds(4)
+	if w.safety() == nil {
+		t.Error("the safety snapshot was deleted")
 	}
 }
 
@@ -125,8 +207,8 @@ func TestRolledBack(t *testing.T) {
 	w.clock.Step(2 * time.Second)
 	w.rounds(3)
 	w.wantWorld(before)
-	if _, pinned := w.safety().Annotations[snapshotv1alpha1.AnnotationPinned]; pinned {
-		t.Error("the safety snapshot is still pinned")
+	if w.safety() != nil {
+		t.Error("the safety snapshot is left for ever")
 	}
 }
 
@@ -144,6 +226,32 @@ func TestRollbackWaitsForPods(t *testing.T) {
 	w.stuckPods = false
 	w.settle()
 	w.until("rolled back", w.phase(snapshotv1alpha1.RestoreRolledBack))
+}
+
+// TestARollbackThatNeverStopsEndsWithItsRestore has a pod that does not end, as on a node that is gone: deleting the restore is
+// the way out.
+func TestARollbackThatNeverStopsEndsWithItsRestore(t *testing.T) {
+	w := completed(t)
+	w.stuckPods = true
+	w.askRollback()
+	w.rounds(10)
+	w.must(w.api.Delete(t.Context(), w.restore()))
+	w.rounds(4)
+	w.stuckPods = false
+	w.settle()
+	w.rounds(4)
+	if w.restoreExists() {
+		t.Errorf("the restore is still there: %s", w.restore().Status.Message)
+	}
+	w.wantWorld(after)
+	if got := *w.set().Spec.Replicas; got != 2 {
+		t.Errorf("%d replicas, want 2", got)
+	}
+}
+
+func (w *world) restoreExists() bool {
+	err := w.api.Get(w.t.Context(), types.NamespacedName{Namespace: namespace, Name: "undo"}, &snapshotv1alpha1.SnapshotRestore{})
+	return !apierrors.IsNotFound(err)
 }
 
 // makeAnewFor has somebody make a claim anew, for the volume that it had.

@@ -105,6 +105,7 @@ func (p *procedure) populateClaim(ctx context.Context, planned *snapshotv1alpha1
 	bare.Labels, bare.AccessModes, bare.VolumeMode = nil, old.Spec.AccessModes, modeOf(old)
 	temporary, err := p.populator.Ensure(ctx, restore.ClaimRequest{
 		Namespace: namespace, Name: planned.TemporaryClaim, Annotations: annotations, Member: bare, Size: planned.Size,
+		Labels:           map[string]string{snapshotv1alpha1.LabelTemporary: "true"},
 		StorageClassName: planned.StorageClassName, VolumeSnapshotName: member.VolumeSnapshotName, VolumeSnapshotUID: member.VolumeSnapshotUID,
 		RestoreUID: p.restore().UID,
 	})

@@ -102,6 +102,8 @@ func (p *procedure) meet(ctx context.Context, problem *restore.Problem) (outcome
 	case problem.Reason == restore.ReasonNamespaceTerminates && !p.beforeSwap():
 		return p.abandon(ctx, problem.Message)
 	case !problem.Final || p.aborting():
+		// Whoever waits for a quota or a node holds up no other restore.
+		p.Limits.Leave(p.key())
 		return p.wait(ctx, later, "%s", problem.Message)
 	case p.beforeSwap() || p.status().Phase == snapshotv1alpha1.RestoreSwapping:
 		return onward, p.beginAbort(ctx, problem.Reason, problem.Message)

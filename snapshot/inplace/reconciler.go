@@ -91,6 +91,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	case found.Spec.InPlace == nil:
 		return reconcile.Result{}, nil
 	}
+	if isDone(found) {
+		return reconcile.Result{}, r.dismiss(ctx, found)
+	}
 	if !controllerutil.ContainsFinalizer(found, snapshotv1alpha1.FinalizerRestore) {
 		if !found.DeletionTimestamp.IsZero() {
 			return reconcile.Result{}, nil
@@ -101,6 +104,28 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	}
 	p := &procedure{Reconciler: r, journal: journal.Open(r.Client, found)}
 	return p.run(ctx)
+}
+
+// isDone says that nothing is left to do or to undo. One that is asked for a rollback is told that it is too late.
+func isDone(object *snapshotv1alpha1.SnapshotRestore) bool {
+	undoable := meta.FindStatusCondition(object.Status.Conditions, snapshotv1alpha1.ConditionUndoable)
+	switch object.Status.Phase {
+	case snapshotv1alpha1.RestoreFailed, snapshotv1alpha1.RestoreRolledBack:
+		return object.Status.Phase == snapshotv1alpha1.RestoreFailed || undoable != nil && undoable.Reason == ReasonGivenUp
+	case snapshotv1alpha1.RestoreCompleted:
+		return undoable != nil && undoable.Reason == ReasonGivenUp && !object.Spec.Rollback
+	default:
+		return false
+	}
+}
+
+// dismiss takes the finalizer off: without Roost, a namespace with this object could not be deleted any more.
+func (r *Reconciler) dismiss(ctx context.Context, object *snapshotv1alpha1.SnapshotRestore) error {
+	r.Limits.Leave(client.ObjectKeyFromObject(object))
+	if !controllerutil.ContainsFinalizer(object, snapshotv1alpha1.FinalizerRestore) {
+		return nil
+	}
+	return client.IgnoreNotFound(r.setFinalizer(ctx, object, false))
 }
 
 // setFinalizer puts the finalizer on the object as it was read, or takes it away.

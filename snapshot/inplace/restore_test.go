@@ -121,7 +121,7 @@ func TestTheApplicationRunsWhileVolumesAreMade(t *testing.T) {
 		t.Errorf("%d pods run and the claim is held: %v", w.running(), w.claim("data-db-0").Annotations)
 	}
 	temporary := w.claim(w.member("data-db-0").TemporaryClaim)
-	if want := map[string]string{snapshotv1alpha1.LabelRestore: string(w.restore().UID)}; cmp.Diff(want, temporary.Labels) != "" {
+	if want := map[string]string{snapshotv1alpha1.LabelRestore: string(w.restore().UID), snapshotv1alpha1.LabelTemporary: "true"}; cmp.Diff(want, temporary.Labels) != "" {
 		t.Errorf("the temporary claim has labels %v, want %v: a schedule would take it for the application's", temporary.Labels, want)
 	}
 	w.clock.Step(24*time.Hour + time.Second)

@@ -67,6 +67,9 @@ func (p *procedure) rollBack(ctx context.Context) (outcome, error) {
 	if p.reasonOf(snapshotv1alpha1.ConditionUndoable) == ReasonCannotRollBack {
 		return p.endRollback(ctx)
 	}
+	if !p.exchanging() && !p.restore().DeletionTimestamp.IsZero() {
+		return onward, p.giveRollbackUp(ctx, "the SnapshotRestore was deleted")
+	}
 	if !p.exchanging() {
 		if out, err := p.stopAgain(ctx); !out.again || err != nil {
 			return out, err
@@ -95,10 +98,7 @@ func (p *procedure) settleOld(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := p.releaseAndStart(ctx); err != nil {
-		return err
-	}
-	return p.unpin(ctx)
+	return p.releaseAndStart(ctx)
 }
 
 // stopAgain stops the workloads before the first claim is exchanged. Where a claim is not what it was, the rollback ends.

@@ -6,13 +6,17 @@ package inplace
 import (
 	"context"
 	"fmt"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
+	"roost.dev/roost/snapshot/restore"
 )
 
 // secure waits until the present state can be brought back from a snapshot. Otherwise nothing is replaced.
@@ -36,14 +40,28 @@ func (p *procedure) secure(ctx context.Context) (outcome, error) {
 	case safety.Status.Phase != snapshotv1alpha1.PhaseReady:
 		return p.wait(ctx, later, "waiting for the safety snapshot %s: %s", safety.Name, safety.Status.Message)
 	}
-	if len(safety.Status.Members) < len(p.status().Claims) {
-		return outcome{}, problemf(ReasonSafety, "the safety snapshot %s lacks claims", safety.Name)
+	if lacks := p.lacking(safety); len(lacks) > 0 {
+		return outcome{}, problemf(ReasonSafety, "the safety snapshot %s does not have the present state of %s", safety.Name, strings.Join(lacks, ", "))
 	}
 	// Somebody may have used the claims while the snapshot was made.
 	if quiet, err := p.still(ctx, oldSide); err != nil || quiet != "" {
 		return p.waitOr(ctx, quiet, err)
 	}
 	return onward, p.beginSwap(ctx)
+}
+
+// lacking are the claims whose present state could not be brought back from the safety snapshot.
+func (p *procedure) lacking(safety *snapshotv1alpha1.ApplicationSnapshot) []string {
+	var names []string
+	ready := meta.IsStatusConditionTrue(safety.Status.Conditions, snapshotv1alpha1.ConditionReady)
+	for i := range p.status().Claims {
+		planned := &p.status().Claims[i]
+		member := restore.MemberOf(safety, planned.Name)
+		if !ready || member == nil || member.ClaimUID != planned.OldUID || member.State != snapshotv1alpha1.MemberReady {
+			names = append(names, planned.Name)
+		}
+	}
+	return names
 }
 
 // safety is nil where there is none.
@@ -90,22 +108,19 @@ func (p *procedure) makeSafety(ctx context.Context) (*snapshotv1alpha1.Applicati
 	return safety, nil
 }
 
-// unpin lets retention have the safety snapshot, if there is one.
-func (p *procedure) unpin(ctx context.Context) error {
+// forgetSafety deletes the safety snapshot, if there is one: nobody else would. One that somebody unpinned is left to him.
+func (p *procedure) forgetSafety(ctx context.Context) error {
 	if p.status().SafetySnapshotName == "" {
 		return nil
 	}
 	safety, err := p.safety(ctx)
-	if err != nil || safety == nil || safety.Labels[snapshotv1alpha1.LabelRestore] != string(p.restore().UID) {
+	if err != nil || safety == nil || safety.Labels[snapshotv1alpha1.LabelRestore] != string(p.restore().UID) ||
+		safety.Annotations[snapshotv1alpha1.AnnotationPinned] != "true" || !safety.DeletionTimestamp.IsZero() {
 		return err
 	}
-	if _, pinned := safety.Annotations[snapshotv1alpha1.AnnotationPinned]; !pinned {
-		return nil
+	if err := p.Client.Delete(ctx, safety, asRead(safety)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting the safety snapshot %s: %w", safety.Name, err)
 	}
-	before := safety.DeepCopy()
-	delete(safety.Annotations, snapshotv1alpha1.AnnotationPinned)
-	if err := p.Client.Patch(ctx, safety, client.MergeFrom(before)); err != nil {
-		return fmt.Errorf("unpinning the safety snapshot %s: %w", safety.Name, err)
-	}
+	p.event(corev1.EventTypeNormal, ReasonGivenUp, "deleted the safety snapshot %s", safety.Name)
 	return nil
 }

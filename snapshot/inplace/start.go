@@ -54,7 +54,8 @@ func (p *procedure) settle(ctx context.Context, planned *snapshotv1alpha1.Restor
 		return err
 	}
 	ref := volume.Spec.ClaimRef
-	if claim == nil || claim.Spec.VolumeName != name || claim.Status.Phase != corev1.ClaimBound || !claim.DeletionTimestamp.IsZero() || ref == nil || ref.UID != claim.UID {
+	if claim == nil || claim.Spec.VolumeName != name || claim.Status.Phase != corev1.ClaimBound || !claim.DeletionTimestamp.IsZero() ||
+		!p.isHere(volume) || ref.UID != claim.UID {
 		p.event(corev1.EventTypeWarning, ReasonVolumeKept, "claim %s does not have volume %s any more, which is left with the reclaim policy Retain", planned.Name, name)
 		return nil
 	}

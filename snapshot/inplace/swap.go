@@ -242,7 +242,9 @@ func (p *procedure) remove(ctx context.Context, claim *corev1.PersistentVolumeCl
 	if err := p.Client.Delete(ctx, claim, asRead(claim)); client.IgnoreNotFound(err) != nil {
 		return "", fmt.Errorf("deleting claim %s: %w", claim.Name, err)
 	}
-	p.event(corev1.EventTypeNormal, ReasonClaimDeleted, "deleted claim %s to make it again with another volume: volume %s is kept", claim.Name, volume)
+	// Told of the claim as well: events of one object and reason are counted as one, with the first one's words.
+	p.Recorder.Eventf(p.restore(), claim, corev1.EventTypeNormal, ReasonClaimDeleted, "Restore",
+		"deleted claim %s to make it again with another volume: volume %s is kept", claim.Name, volume)
 	return fmt.Sprintf("waiting for claim %s to be gone", claim.Name), nil
 }
 

@@ -40,7 +40,12 @@ func (p *procedure) pointAt(ctx context.Context, volume *corev1.PersistentVolume
 	return nil
 }
 
-// keepBack sets the policy Retain. A volume that is gone is a problem.
+// isHere says that a volume is, or was, of a claim of the restore's namespace: volumes have none, and a status could name any.
+func (p *procedure) isHere(volume *corev1.PersistentVolume) bool {
+	return volume.Spec.ClaimRef != nil && volume.Spec.ClaimRef.Namespace == p.restore().Namespace
+}
+
+// keepBack sets the policy Retain. A volume that is gone, or another namespace's, is a problem.
 func (p *procedure) keepBack(ctx context.Context, name string) (*corev1.PersistentVolume, error) {
 	volume, err := p.volume(ctx, name)
 	if err != nil {
@@ -48,6 +53,9 @@ func (p *procedure) keepBack(ctx context.Context, name string) (*corev1.Persiste
 	}
 	if volume == nil || !volume.DeletionTimestamp.IsZero() {
 		return nil, problemf(ReasonVolumeGone, "volume %s does not exist any more", name)
+	}
+	if !p.isHere(volume) {
+		return nil, problemf(ReasonVolumeGone, "volume %s is not that of a claim of namespace %s", name, p.restore().Namespace)
 	}
 	return volume, p.setPolicy(ctx, volume, retain)
 }
@@ -61,7 +69,7 @@ func (p *procedure) letGo(ctx context.Context, name, policy string, of ...types.
 		return err == nil, err
 	}
 	ref := volume.Spec.ClaimRef
-	if ref == nil || !slices.Contains(of, ref.UID) {
+	if !p.isHere(volume) || !slices.Contains(of, ref.UID) {
 		p.event(corev1.EventTypeWarning, ReasonVolumeKept, "volume %s belongs to somebody else by now, and is left with the reclaim policy Retain", name)
 		return true, nil
 	}

@@ -6,6 +6,7 @@
 // Its input is an object as it was read, its output at most one write each time somebody saves: none where the status is
 // what the API server has already.
 //
-// Invariants: a write carries the resourceVersion that was read, so that whoever has seen less than the API server knows
-// gets a conflict, and must not act. What is about to be done is saved before it is done.
+// Invariants: a write carries a resourceVersion that was read with the status that is replaced, so that whoever has seen less
+// of it than the API server knows gets a conflict, and must not act. Somebody who only changes metadata is in nobody's way. What
+// is about to be done is saved before it is done.
 package journal

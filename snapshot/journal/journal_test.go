@@ -7,6 +7,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -72,5 +73,69 @@ func TestSaveConflicts(t *testing.T) {
 	}
 	if second.Before().Status.Message != "" {
 		t.Error("what was refused counts as written")
+	}
+}
+
+// Somebody else's annotation must not end what cannot be begun again.
+func TestSaveAndWhatSomebodyElseWrote(t *testing.T) {
+	label := func(o *snapshotv1alpha1.ApplicationSnapshot) { o.Labels = map[string]string{"somebody": "else"} }
+	share := func(o *snapshotv1alpha1.ApplicationSnapshot) {
+		o.Generation, o.Spec.AllowedNamespaces = o.Generation+1, []string{"test"}
+	}
+	for name, tc := range map[string]struct {
+		change  func(*snapshotv1alpha1.ApplicationSnapshot)
+		anySpec bool
+		saved   bool
+	}{
+		"metadata":                             {change: label, saved: true},
+		"the spec":                             {change: share},
+		"the spec, which decides nothing":      {change: share, anySpec: true, saved: true},
+		"that it is to go":                     {},
+		"that it is to go, and any spec is ok": {anySpec: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, snapshot, _ := counting(t)
+			snapshot.Finalizers = []string{"test/keep"}
+			must(t, c.Update(t.Context(), snapshot))
+			j := Open(c, snapshot)
+			j.AnySpec = tc.anySpec
+			if tc.change == nil {
+				must(t, c.Delete(t.Context(), snapshot))
+			} else {
+				tc.change(snapshot)
+				must(t, c.Update(t.Context(), snapshot))
+			}
+			object := j.Object
+			object.Status.Message = "saved"
+			err := j.Save(t.Context())
+			live := &snapshotv1alpha1.ApplicationSnapshot{}
+			must(t, c.Get(t.Context(), client.ObjectKeyFromObject(snapshot), live))
+			if saved := live.Status.Message != ""; saved != tc.saved || saved != (err == nil) || !saved && !apierrors.IsConflict(err) {
+				t.Fatalf("saved is %t, error = %v; want saved = %t, else a conflict", saved, err, tc.saved)
+			}
+			if tc.saved {
+				wantWritten(t, j, object, live, snapshot.Labels)
+			}
+		})
+	}
+}
+
+// wantWritten wants the object to be what the API server has, with what somebody else wrote, and to be saved again.
+func wantWritten(t *testing.T, j *Journal[*snapshotv1alpha1.ApplicationSnapshot], object, live *snapshotv1alpha1.ApplicationSnapshot, labels map[string]string) {
+	t.Helper()
+	if diff := cmp.Diff(live, object); diff != "" || object != j.Object {
+		t.Errorf("object, which is to be as it was written (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(labels, live.Labels); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+	object.Status.Message = "again"
+	must(t, j.Save(t.Context()))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -5,6 +5,7 @@ package limits
 
 import (
 	"maps"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -106,6 +107,13 @@ func (g *Gate) Waiting() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.waiting)
+}
+
+// Waits says that key has asked and not got in. It is going to be woken.
+func (g *Gate) Waits(key types.NamespacedName) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.ContainsFunc(g.waiting, func(w *waiter) bool { return w.key == key })
 }
 
 // queue has key wait, where it was if it waits already.

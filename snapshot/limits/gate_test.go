@@ -94,6 +94,11 @@ func TestEnterTwiceTakesOnePlace(t *testing.T) {
 	if got := g.Waiting(); got != 1 {
 		t.Errorf("%d wait, want the one that asked three times once", got)
 	}
+	for name, want := range map[string]bool{"1": false, "2": false, "3": true, "unknown": false} {
+		if got := g.Waits(key("a", name)); got != want {
+			t.Errorf("Waits(%s) = %t, want %t", name, got, want)
+		}
+	}
 }
 
 func TestLeaveWakesWhoIsIn(t *testing.T) {

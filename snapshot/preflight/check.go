@@ -207,7 +207,7 @@ func (k *check) failed(member snapshotv1alpha1.SnapshotMember, problem Problem) 
 		k.problems = append(k.problems, problem)
 		return
 	}
-	member.State, member.Message = snapshotv1alpha1.MemberFailed, problem.Message
+	member.State, member.Message = snapshotv1alpha1.MemberFailed, short(problem.Message)
 	k.plan.Members = append(k.plan.Members, member)
 }
 

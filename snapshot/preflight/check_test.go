@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
@@ -208,6 +209,110 @@ func TestProblems(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// restoring is a claim that restore undo replaces the volume of.
+func restoring(name string) []client.Object {
+	objects := bound(name, disk, map[string]string{"app": "db"})
+	objects[0].SetAnnotations(map[string]string{snapshotv1alpha1.AnnotationRestoring: "undo"})
+	return objects
+}
+
+// temporary is a claim behind which restore undo makes a volume.
+func temporary(name string) []client.Object {
+	objects := bound(name, disk, map[string]string{snapshotv1alpha1.LabelRestore: "uid-undo", snapshotv1alpha1.LabelTemporary: "true"})
+	objects[0].SetAnnotations(map[string]string{snapshotv1alpha1.AnnotationRestoredBy: "undo"})
+	return objects
+}
+
+func TestClaimsOfRestoresStandInTheWay(t *testing.T) {
+	for name, tc := range map[string]struct {
+		spec   snapshotv1alpha1.ApplicationSnapshotSpec
+		more   []client.Object
+		reason string
+		says   string
+	}{
+		"one that is being restored": {spec: names("a", "back"), more: restoring("back"), reason: ReasonRestoring, says: "claim back is being restored in place by SnapshotRestore undo"},
+		"one of a selector, in BestEffort, that is being restored": {
+			spec: with(matching(metav1.LabelSelector{MatchLabels: map[string]string{"app": "db"}}), in(snapshotv1alpha1.ModeBestEffort)),
+			more: restoring("back"), reason: ReasonRestoring, says: "claim back",
+		},
+		"one that is temporary, by its name": {spec: names("temp"), more: temporary("temp"), reason: ReasonClaimNotBound, says: "claim temp is temporary, and belongs to SnapshotRestore undo"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := checker(t, "", append(objects(), tc.more...)...).Check(t.Context(), snapshot(tc.spec))
+			var problems Problems
+			if !errors.As(err, &problems) || problems.Reason() != tc.reason || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("error is %v, want %s with %q", err, tc.reason, tc.says)
+			}
+		})
+	}
+}
+
+func TestSnapshotsAndRestores(t *testing.T) {
+	all := matching(metav1.LabelSelector{})
+	objects := append([]client.Object{class("gold", disk, true)}, bound("a", disk, nil)...)
+	own := func(restore string) func(*snapshotv1alpha1.ApplicationSnapshot) {
+		return func(s *snapshotv1alpha1.ApplicationSnapshot) {
+			s.Labels = map[string]string{snapshotv1alpha1.LabelRestore: "uid-" + restore}
+			s.Annotations = map[string]string{snapshotv1alpha1.AnnotationRestoredBy: restore}
+		}
+	}
+	for name, tc := range map[string]struct {
+		more   []client.Object
+		change func(*snapshotv1alpha1.ApplicationSnapshot)
+		want   []string
+	}{
+		"a claim that a restore made": {
+			more: bound("copy", disk, map[string]string{snapshotv1alpha1.LabelRestore: "uid-undo"}), want: []string{"a gold Planned", "copy gold Planned"},
+		},
+		"a temporary claim is left out":                  {more: temporary("temp"), want: []string{"a gold Planned", "left out: claim temp is temporary, and belongs to SnapshotRestore undo"}},
+		"the snapshot that a restore takes before":       {more: restoring("back"), change: own("undo"), want: []string{"a gold Planned", "back gold Planned"}},
+		"the snapshot that another restore takes before": {more: restoring("back"), change: own("other")},
+		"a snapshot that only says that it is a restore's": {more: restoring("back"), change: func(s *snapshotv1alpha1.ApplicationSnapshot) {
+			s.Annotations = map[string]string{snapshotv1alpha1.AnnotationRestoredBy: "undo"}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := snapshot(all)
+			if tc.change != nil {
+				tc.change(s)
+			}
+			plan, err := checker(t, "", append(objects, tc.more...)...).Check(t.Context(), s)
+			if tc.want == nil {
+				if err == nil {
+					t.Error("no problem")
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, summary(plan)); diff != "" {
+				t.Errorf("plan (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What the status has no room for the API server refuses, and the whole snapshot with it.
+func TestAMemberFitsIntoTheStatus(t *testing.T) {
+	labels := map[string]string{}
+	for i := range maxLabels + 6 {
+		labels[fmt.Sprintf("label-%02d", i)] = "x"
+	}
+	claims := bound("a", disk, labels)
+	long := strings.Repeat("ü", maxMemberMessage)
+	plan, err := checker(t, "", append(claims, class("gold", disk, true))...).Check(t.Context(), snapshot(with(names("a", long), in(snapshotv1alpha1.ModeBestEffort))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := plan.Members[0].Labels; len(got) != maxLabels || got["label-63"] != "x" || len(claims[0].GetLabels()) != maxLabels+6 {
+		t.Errorf("%d labels, want the first %d, and those of the claim left alone", len(got), maxLabels)
+	}
+	if got := plan.Members[1].Message; len(got) > maxMemberMessage || !utf8.ValidString(got) || !strings.HasPrefix(got, "spec.claimNames: claim ü") {
+		t.Errorf("message has %d bytes: %q", len(got), got)
 	}
 }
 

@@ -11,7 +11,8 @@
 // told at once, each with the claim or the field, the value and what is allowed. A selector that matches nothing is a problem,
 // not a snapshot of nothing.
 //
-// Claims that a selector takes and that are not there for a snapshot (Pending, Lost, Terminating) are left out, and said to be;
+// Claims that a selector takes and that are not there for a snapshot (Pending, Lost, Terminating, or a restore's temporary ones)
+// are left out, and said to be; one that is being restored in place is waited for;
 // claims that have no snapshots at all are a problem, unless the mode is BestEffort. A claim that is named by its name is never
 // left out: it is a problem, or in BestEffort a member that has failed.
 //

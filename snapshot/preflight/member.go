@@ -7,13 +7,21 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
+)
+
+// What a member has room for: a status that the API server refuses ends the snapshot.
+const (
+	maxLabels        = 64
+	maxMemberMessage = 512
 )
 
 // LabelGroupRun begins the labels that mark the claims of one run in mode Group. They are nobody's but that run's.
@@ -24,6 +32,11 @@ func (k *check) add(ctx context.Context, claim *corev1.PersistentVolumeClaim) er
 	member := memberOf(claim)
 	if why := notThere(claim); why != "" {
 		k.skip(claim, member, why)
+		return nil
+	}
+	if by := RestoredBy(claim, k.snapshot); by != "" {
+		// In mode BestEffort too: this passes.
+		k.problem(ReasonRestoring, "claim %s is being restored in place by SnapshotRestore %s", claim.Name, by)
 		return nil
 	}
 	var volume corev1.PersistentVolume
@@ -81,9 +94,21 @@ func (k *check) skip(claim *corev1.PersistentVolumeClaim, member snapshotv1alpha
 	k.failed(member, Problem{Reason: ReasonClaimNotBound, Message: why})
 }
 
+// RestoredBy names the SnapshotRestore that replaces the volume of a claim, if there is one: it is neither the old content nor
+// the new. The snapshot that the restore itself takes before is of the old.
+func RestoredBy(claim *corev1.PersistentVolumeClaim, snapshot *snapshotv1alpha1.ApplicationSnapshot) string {
+	by := claim.Annotations[snapshotv1alpha1.AnnotationRestoring]
+	if snapshot.Labels[snapshotv1alpha1.LabelRestore] != "" && snapshot.Annotations[snapshotv1alpha1.AnnotationRestoredBy] == by {
+		return ""
+	}
+	return by
+}
+
 // notThere says why a claim has no volume to take a snapshot of, or that it is going.
 func notThere(claim *corev1.PersistentVolumeClaim) string {
 	switch {
+	case claim.Labels[snapshotv1alpha1.LabelTemporary] != "":
+		return fmt.Sprintf("claim %s is temporary, and belongs to SnapshotRestore %s", claim.Name, claim.Annotations[snapshotv1alpha1.AnnotationRestoredBy])
 	case claim.DeletionTimestamp != nil:
 		return fmt.Sprintf("claim %s is being deleted", claim.Name)
 	case claim.Status.Phase != corev1.ClaimBound || claim.Spec.VolumeName == "":
@@ -108,7 +133,30 @@ func memberOf(claim *corev1.PersistentVolumeClaim) snapshotv1alpha1.SnapshotMemb
 	}
 	member.Capacity = &capacity
 	maps.DeleteFunc(member.Labels, func(name, _ string) bool { return strings.HasPrefix(name, LabelGroupRun) })
+	fewer(member.Labels)
 	return member
+}
+
+// fewer leaves the labels that there is room for, the first by name.
+func fewer(labels map[string]string) {
+	if len(labels) <= maxLabels {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(labels))[maxLabels:] {
+		delete(labels, name)
+	}
+}
+
+// short cuts a message to what a member has room for.
+func short(message string) string {
+	if len(message) <= maxMemberMessage {
+		return message
+	}
+	end := maxMemberMessage - len("…")
+	for !utf8.RuneStart(message[end]) {
+		end--
+	}
+	return message[:end] + "…"
 }
 
 func classOf(claim *corev1.PersistentVolumeClaim) string {

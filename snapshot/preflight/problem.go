@@ -20,6 +20,8 @@ const (
 	ReasonClaimNotFound = "ClaimNotFound"
 	// ReasonClaimNotBound is that a claim is Pending, Lost or being deleted, or that it and its PersistentVolume do not agree.
 	ReasonClaimNotBound = "ClaimNotBound"
+	// ReasonRestoring is that a claim is being restored in place: its content is about to be another.
+	ReasonRestoring = "Restoring"
 	// ReasonNotSnapshottable is that no CSI driver has the volume.
 	ReasonNotSnapshottable = "NotSnapshottable"
 	// ReasonNoClass is that there is not exactly one class to use.

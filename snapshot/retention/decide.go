@@ -19,6 +19,8 @@ const (
 	KeptPinned = "Pinned"
 	// KeptMinReady is a point that is too old, and one of the few there are.
 	KeptMinReady = "MinReady"
+	// KeptOnlyOfClaim is the newest point that has a certain claim: those that came after it have it no more.
+	KeptOnlyOfClaim = "OnlyOfClaim"
 
 	// defaultFailed is how many failed points stay where the policy does not say.
 	defaultFailed = 3
@@ -36,6 +38,12 @@ const (
 	Failed
 )
 
+// Claim is a PersistentVolumeClaim.
+type Claim struct {
+	Name string
+	UID  types.UID
+}
+
 // Point is one restore point.
 type Point struct {
 	Name string
@@ -43,7 +51,10 @@ type Point struct {
 	// Created is when its object was made, by the API server's clock.
 	Created time.Time
 	// Cut is when its content was fixed, by the storage system's clock. It may be zero.
-	Cut   time.Time
+	Cut time.Time
+	// Began is when work on it began, by our clock. It tells apart those that were cut in one second, which is as exact as a
+	// storage system is. It may be zero.
+	Began time.Time
 	State State
 	// Deleting is on its way out.
 	Deleting bool
@@ -53,12 +64,14 @@ type Point struct {
 	Pinned bool
 	// InUse is what uses it, in one word, or empty.
 	InUse string
+	// Claims are those that can be restored from it and that still exist.
+	Claims []Claim
 }
 
 // Kept is a point that would go but for a guard.
 type Kept struct {
 	Point
-	// Reason is the guard: KeptPinned, KeptMinReady, or the point's InUse.
+	// Reason is the guard: KeptPinned, KeptMinReady, KeptOnlyOfClaim, or the point's InUse.
 	Reason string
 }
 
@@ -78,12 +91,12 @@ type Decision struct {
 func Decide(policy *snapshotv1alpha1.Retention, zone *time.Location, now time.Time, points []Point) Decision {
 	ready, failed := sorted(points, Ready, now), sorted(points, Failed, now)
 	var decision Decision
-	wanted := wantedOf(policy, zone, ready)
+	wanted, guards := wantedOf(policy, zone, ready), guardsOf(policy, ready)
 	for i := range ready {
-		switch few := i < max(1, int(policy.MinReady)); {
+		switch {
 		case !wanted[i] || isTooOld(policy, now, &ready[i]):
-			decision.judge(&ready[i].Point, few, &decision.Delete)
-		case policy.MaxAge != nil && !few:
+			decision.judge(&ready[i].Point, guards[i], &decision.Delete)
+		case policy.MaxAge != nil && guards[i] != KeptMinReady:
 			decision.Next = earlier(decision.Next, ready[i].at.Add(policy.MaxAge.Duration+1))
 		}
 	}
@@ -92,7 +105,7 @@ func Decide(policy *snapshotv1alpha1.Retention, zone *time.Location, now time.Ti
 		stay = max(0, int(*policy.Failed))
 	}
 	for i := stay; i < len(failed); i++ {
-		decision.judge(&failed[i].Point, false, &decision.DeleteFailed)
+		decision.judge(&failed[i].Point, "", &decision.DeleteFailed)
 	}
 	slices.Reverse(decision.Delete)
 	slices.Reverse(decision.DeleteFailed)
@@ -100,15 +113,31 @@ func Decide(policy *snapshotv1alpha1.Retention, zone *time.Location, now time.Ti
 	return decision
 }
 
+// guardsOf are what keeps each of the points, the newest first, besides its own state; empty where nothing does.
+func guardsOf(policy *snapshotv1alpha1.Retention, ready []dated) []string {
+	guards, seen := make([]string, len(ready)), map[Claim]bool{}
+	for i := range ready {
+		for _, claim := range ready[i].Claims {
+			if !seen[claim] {
+				seen[claim], guards[i] = true, KeptOnlyOfClaim
+			}
+		}
+		if i < max(1, int(policy.MinReady)) {
+			guards[i] = KeptMinReady
+		}
+	}
+	return guards
+}
+
 // judge spares a point that a guard keeps, and adds others to those that go.
-func (d *Decision) judge(point *Point, few bool, gone *[]Point) {
+func (d *Decision) judge(point *Point, guard string, gone *[]Point) {
 	switch {
 	case point.Pinned:
 		d.Kept = append(d.Kept, Kept{Point: *point, Reason: KeptPinned})
 	case point.InUse != "":
 		d.Kept = append(d.Kept, Kept{Point: *point, Reason: point.InUse})
-	case few:
-		d.Kept = append(d.Kept, Kept{Point: *point, Reason: KeptMinReady})
+	case guard != "":
+		d.Kept = append(d.Kept, Kept{Point: *point, Reason: guard})
 	default:
 		*gone = append(*gone, *point)
 	}
@@ -120,7 +149,7 @@ type dated struct {
 	at time.Time
 }
 
-// sorted are our points in a state, the newest first. Those of one instant are in the order of their names.
+// sorted are our points in a state, the newest first. Those of one instant are in the order in which they were begun, else of their names.
 func sorted(points []Point, state State, now time.Time) []dated {
 	var found []dated
 	for i := range points {
@@ -129,7 +158,7 @@ func sorted(points []Point, state State, now time.Time) []dated {
 		}
 	}
 	slices.SortFunc(found, func(a, b dated) int {
-		return cmp.Or(b.at.Compare(a.at), strings.Compare(a.Name, b.Name), strings.Compare(string(a.UID), string(b.UID)))
+		return cmp.Or(b.at.Compare(a.at), b.Began.Compare(a.Began), strings.Compare(a.Name, b.Name), strings.Compare(string(a.UID), string(b.UID)))
 	})
 	return found
 }

@@ -43,6 +43,25 @@ func inUse(p *Point)    { p.InUse = "Restoring" }
 func foreign(p *Point)  { p.Foreign = true }
 func deleting(p *Point) { p.Deleting = true }
 
+// of are the claims of a point, by their names.
+func of(names ...string) func(*Point) {
+	return func(p *Point) {
+		for _, name := range names {
+			p.Claims = append(p.Claims, Claim{Name: name, UID: types.UID("uid-" + name)})
+		}
+	}
+}
+
+// begun is when work on a point began.
+func begun(t *testing.T, text string) func(*Point) {
+	t.Helper()
+	return func(p *Point) { p.Began = at(t, text) }
+}
+
+func named(name string) func(*Point) {
+	return func(p *Point) { p.Name, p.UID = name, types.UID("uid-"+name) }
+}
+
 func age(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
 
 // outcome is a Decision by names.
@@ -131,6 +150,40 @@ func TestDecide(t *testing.T) {
 			want: outcome{Delete: []string{d3}, Kept: map[string]string{d1: KeptPinned, d2: "Restoring"}}},
 		"without a policy nothing goes": {now: now, points: []Point{ready(t, d1), ready(t, d2)}},
 		"no points":                     {policy: policy{Last: 1}, now: now},
+		"two that were cut in one second": {policy: policy{Last: 1}, now: now,
+			points: []Point{ready(t, d1, begun(t, "2026-05-01T00:00:00.7Z")), ready(t, d1, begun(t, "2026-05-01T00:00:00.2Z"), named("z-before"))},
+			want:   outcome{Delete: []string{"z-before"}}},
+		"and their names the other way round": {policy: policy{Last: 1}, now: now,
+			points: []Point{ready(t, d1, begun(t, "2026-05-01T00:00:00.2Z")), ready(t, d1, begun(t, "2026-05-01T00:00:00.7Z"), named("z-after"))},
+			want:   outcome{Delete: []string{d1}}},
+	}.run(t)
+}
+
+func TestTheOnlyPointOfAClaimStays(t *testing.T) {
+	const d1, d2, d3, d4, now = "2026-05-01T03:00:00Z", "2026-05-02T03:00:00Z", "2026-05-03T03:00:00Z", "2026-05-04T03:00:00Z", "2026-05-04T12:00:00Z"
+	anew := func(p *Point) { p.Claims = []Claim{{Name: "log", UID: "another"}} }
+	table{
+		"of a claim that dropped out": {policy: policy{Last: 1}, now: now,
+			points: []Point{ready(t, d1, of("data", "log")), ready(t, d2, of("data", "log")), ready(t, d3, of("data")), ready(t, d4, of("data"))},
+			want:   outcome{Delete: []string{d1, d3}, Kept: map[string]string{d2: KeptOnlyOfClaim}}},
+		"of claims that dropped out one after the other": {policy: policy{Last: 1}, now: now,
+			points: []Point{ready(t, d1, of("a", "b", "c")), ready(t, d2, of("a", "b")), ready(t, d3, of("a")), ready(t, d4)},
+			want:   outcome{Kept: map[string]string{d1: KeptOnlyOfClaim, d2: KeptOnlyOfClaim, d3: KeptOnlyOfClaim}}},
+		"of claims that are in turn": {policy: policy{Last: 1}, now: now,
+			points: []Point{ready(t, d1, of("a")), ready(t, d2, of("b")), ready(t, d3, of("a")), ready(t, d4, of("b"))},
+			want:   outcome{Delete: []string{d1, d2}, Kept: map[string]string{d3: KeptOnlyOfClaim}}},
+		"of a claim that is gone": {policy: policy{Last: 1}, now: now,
+			points: []Point{ready(t, d1), ready(t, d2, of("data"))}, want: outcome{Delete: []string{d1}}},
+		"of a claim of that name that was made anew": {policy: policy{Last: 1}, now: now,
+			points: []Point{ready(t, d1, of("log")), ready(t, d2, anew)}, want: outcome{Kept: map[string]string{d1: KeptOnlyOfClaim}}},
+		"however old it is": {policy: policy{MaxAge: age(time.Hour)}, now: now,
+			points: []Point{ready(t, d1, of("log")), ready(t, d2, of("data")), ready(t, d4, of("data"))},
+			want:   outcome{Delete: []string{d2}, Kept: map[string]string{d1: KeptOnlyOfClaim, d4: KeptMinReady}}},
+		"where a newer one is being deleted, failed or foreign": {policy: policy{Last: 1}, now: now,
+			points: []Point{ready(t, d1, of("log")), ready(t, d2, of("log"), deleting), ready(t, d3, of("log"), failed), ready(t, d3, of("log"), foreign), ready(t, d4, of("data"))},
+			want:   outcome{Kept: map[string]string{d1: KeptOnlyOfClaim}}},
+		"and no failed one": {policy: policy{Last: 1, Failed: ptr.To[int32](0)}, now: now,
+			points: []Point{ready(t, d1, failed, of("log")), ready(t, d4, of("data"))}, want: outcome{Failed: []string{d1}}},
 	}.run(t)
 }
 

@@ -14,6 +14,9 @@
 //   - The newest minReady stay, one at least, whatever else is said: a schedule that fails for a month, or whose storage
 //     system has a wrong clock, does not end without a restore point.
 //   - Pinned ones and those in use stay, and count.
+//   - The newest point of each claim stays while the claim exists, by its UID: one that has dropped out, since it was lost,
+//     lost its label or could not be cut, is not forgotten by runs that are ready without it. What is left of a claim that
+//     was deleted goes by the numbers.
 //
 // Of the failed points the newest few stay; they never take the place of a ready one. What is neither ready nor failed is
 // being made, and stays. What is being deleted counts for nothing. Foreign points do not count and are not deleted.

@@ -68,7 +68,35 @@ func (h *history) point(i, spread int) Point {
 	if r.IntN(10) == 0 {
 		p.InUse = "Restoring"
 	}
+	for _, claim := range []string{"data", "log", "old"} {
+		if r.IntN(3) == 0 {
+			p.Claims = append(p.Claims, Claim{Name: claim, UID: types.UID(claim)})
+		}
+	}
 	return p
+}
+
+// claimsOf are all claims of the points that count as ready.
+func claimsOf(points []Point) map[Claim]bool {
+	claims := map[Claim]bool{}
+	for i := range points {
+		if p := &points[i]; p.State == Ready && !p.Foreign && !p.Deleting {
+			for _, claim := range p.Claims {
+				claims[claim] = true
+			}
+		}
+	}
+	return claims
+}
+
+// newestOf is the newest ready point of a claim.
+func newestOf(points []Point, claim Claim, now time.Time) types.UID {
+	for _, p := range sorted(points, Ready, now) {
+		if slices.Contains(p.Claims, claim) {
+			return p.UID
+		}
+	}
+	return ""
 }
 
 // counted are the points that count as ready.
@@ -115,6 +143,11 @@ func (h *history) check() error {
 	}
 	if newest := sorted(h.points, Ready, h.now); len(newest) > 0 && !slices.ContainsFunc(left, func(p Point) bool { return p.UID == newest[0].UID }) {
 		return fmt.Errorf("deletes the newest ready point %s", newest[0].Name)
+	}
+	for claim := range claimsOf(h.points) {
+		if had, has := newestOf(h.points, claim, h.now), newestOf(left, claim, h.now); had != has {
+			return fmt.Errorf("the newest ready point of claim %s was %s and is %q", claim.Name, had, has)
+		}
 	}
 	return h.checkAgain(&d, left)
 }

@@ -14,8 +14,9 @@
 //   - Nothing runs for a time before the schedule was created, resumed or edited.
 //   - While a snapshot of the schedule is not cut, no other is begun. One that uploads holds nothing up.
 //   - Nothing is created, deleted or given an owner by a schedule that was read from memory and is not the API server's.
-//   - What is deleted has the schedule's UID as its label, is neither pinned nor in use, and is what the API server had a moment
-//     ago: by UID and resourceVersion. When it cannot be known what is in use, nothing is deleted.
+//   - What is deleted has the schedule's UID as its label and a name as the schedule gives it, is neither pinned nor in use, and
+//     is what the API server had a moment ago: by UID and resourceVersion. Restores and claims are listed there as well. When it
+//     cannot be known what is in use, nothing is deleted.
 //   - Retention works whether or not runs do. Without runs, suspended or invalid, it does not work by age.
 //   - With nothing to change nothing is written.
 //

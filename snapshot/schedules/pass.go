@@ -74,7 +74,7 @@ func (p *pass) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing ApplicationSnapshots of SnapshotSchedule %s: %w", client.ObjectKeyFromObject(p.schedule), err)
 	}
-	p.mine = sorted(list.Items)
+	p.mine = p.oursOf(list)
 	if err := p.lookForActive(ctx); err != nil {
 		return err
 	}
@@ -125,7 +125,12 @@ func sorted(snapshots []snapshotv1alpha1.ApplicationSnapshot) []snapshotv1alpha1
 // runs says whether the schedule makes runs at all.
 func (p *pass) runs() bool { return p.slots != nil && !p.schedule.Spec.Suspend }
 
-// ours selects the schedule's snapshots.
+// oursOf are the schedule's snapshots among those that ours selected, in the order in which they were made.
+func (p *pass) oursOf(list *snapshotv1alpha1.ApplicationSnapshotList) []snapshotv1alpha1.ApplicationSnapshot {
+	return sorted(slices.DeleteFunc(list.Items, func(s snapshotv1alpha1.ApplicationSnapshot) bool { return !p.isOurs(&s) }))
+}
+
+// ours selects what has the schedule's label.
 func (p *pass) ours() []client.ListOption {
 	return []client.ListOption{client.InNamespace(p.schedule.Namespace), client.MatchingLabels{snapshotv1alpha1.LabelSchedule: string(p.schedule.UID)}}
 }

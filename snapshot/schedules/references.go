@@ -14,6 +14,7 @@ import (
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
 	"roost.dev/roost/snapshot/restore"
+	"roost.dev/roost/snapshot/retention"
 )
 
 // What keeps a snapshot from retention, in status.kept.
@@ -29,12 +30,14 @@ const (
 // handle is a snapshot of a storage system.
 type handle struct{ driver, id string }
 
-// references are what uses snapshots.
+// references are what uses snapshots, and of what they are.
 type references struct {
 	// restoring are the UIDs that restores pinned of the snapshots that they name. An empty one is any of that name.
 	restoring map[types.NamespacedName][]types.UID
 	// pending are VolumeSnapshots that claims without a volume are to be made from.
 	pending map[types.NamespacedName]bool
+	// claims are those that exist in the schedule's namespace.
+	claims map[types.UID]bool
 	// bound are the handles of VolumeSnapshots, by UID and by name.
 	boundUID  map[types.UID][]handle
 	boundName map[types.NamespacedName][]handle
@@ -43,34 +46,40 @@ type references struct {
 }
 
 // references lists all that may use a snapshot of the schedule's namespace. A list that fails fails all: what cannot be seen
-// may be in use.
+// may be in use. Memory may have thousands of contents: they are looked at as they are there, and not changed.
 func (p *pass) references(ctx context.Context) (*references, error) {
-	known := &references{
-		restoring: map[types.NamespacedName][]types.UID{}, pending: map[types.NamespacedName]bool{},
-		boundUID: map[types.UID][]handle{}, boundName: map[types.NamespacedName][]handle{}, contents: map[handle]int{},
-	}
-	restores := &snapshotv1alpha1.SnapshotRestoreList{}
-	if err := p.Memory.List(ctx, restores); err != nil {
-		return nil, fmt.Errorf("listing SnapshotRestores: %w", err)
-	}
-	for i := range restores.Items {
-		known.addRestore(&restores.Items[i])
-	}
-	claims := &corev1.PersistentVolumeClaimList{}
-	if err := p.Memory.List(ctx, claims, client.InNamespace(p.schedule.Namespace)); err != nil {
-		return nil, fmt.Errorf("listing PersistentVolumeClaims of %s: %w", p.schedule.Namespace, err)
-	}
-	for i := range claims.Items {
-		known.addClaim(&claims.Items[i])
+	known := &references{boundUID: map[types.UID][]handle{}, boundName: map[types.NamespacedName][]handle{}, contents: map[handle]int{}}
+	if err := known.lookAgain(ctx, p.Memory, p.schedule.Namespace); err != nil {
+		return nil, err
 	}
 	contents := &snapshotv1.VolumeSnapshotContentList{}
-	if err := p.Memory.List(ctx, contents); err != nil {
+	if err := p.Memory.List(ctx, contents, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing VolumeSnapshotContents: %w", err)
 	}
 	for i := range contents.Items {
 		known.addContent(&contents.Items[i])
 	}
 	return known, nil
+}
+
+// lookAgain replaces what is known of restores and claims by what a reader has.
+func (r *references) lookAgain(ctx context.Context, reader client.Reader, namespace string) error {
+	r.restoring, r.pending, r.claims = map[types.NamespacedName][]types.UID{}, map[types.NamespacedName]bool{}, map[types.UID]bool{}
+	restores := &snapshotv1alpha1.SnapshotRestoreList{}
+	if err := reader.List(ctx, restores, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing SnapshotRestores: %w", err)
+	}
+	for i := range restores.Items {
+		r.addRestore(&restores.Items[i])
+	}
+	claims := &corev1.PersistentVolumeClaimList{}
+	if err := reader.List(ctx, claims, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing PersistentVolumeClaims of %s: %w", namespace, err)
+	}
+	for i := range claims.Items {
+		r.addClaim(&claims.Items[i])
+	}
+	return nil
 }
 
 // addRestore takes note of a restore that still reads its source. The rollback of one in place needs the old volumes and no
@@ -88,6 +97,7 @@ func (r *references) addRestore(one *snapshotv1alpha1.SnapshotRestore) {
 }
 
 func (r *references) addClaim(claim *corev1.PersistentVolumeClaim) {
+	r.claims[claim.UID] = true
 	if claim.Status.Phase == corev1.ClaimBound || claim.Status.Phase == corev1.ClaimLost {
 		return
 	}
@@ -147,4 +157,15 @@ func (r *references) useOf(snapshot *snapshotv1alpha1.ApplicationSnapshot) strin
 		}
 	}
 	return ""
+}
+
+// claimsOf are the claims that can be restored from a snapshot and that still exist, by their UIDs.
+func (r *references) claimsOf(snapshot *snapshotv1alpha1.ApplicationSnapshot) []retention.Claim {
+	var claims []retention.Claim
+	for i := range snapshot.Status.Members {
+		if member := &snapshot.Status.Members[i]; member.State == snapshotv1alpha1.MemberReady && r.claims[member.ClaimUID] {
+			claims = append(claims, retention.Claim{Name: member.ClaimName, UID: member.ClaimUID})
+		}
+	}
+	return claims
 }

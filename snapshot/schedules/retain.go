@@ -41,9 +41,7 @@ func (p *pass) retain(ctx context.Context) error {
 	if goes(&decision) {
 		known, err := p.references(ctx)
 		if err != nil {
-			// Not knowing what is in use, it is all in use. The condition says so; an error would hold runs up.
-			p.blocked = &refusal{ReasonReferencesUnknown, err}
-			p.wake(p.now.Add(blockedRetry))
+			p.cannotKnow(err)
 		} else if decision = retention.Decide(policy, zone, p.now, pointsOf(p.mine, known)); goes(&decision) {
 			decision, problem = p.prune(ctx, known, func(points []retention.Point) retention.Decision {
 				return retention.Decide(policy, zone, p.now, points)
@@ -53,6 +51,13 @@ func (p *pass) retain(ctx context.Context) error {
 	p.status.Kept = keptOf(decision.Kept)
 	p.wake(decision.Next)
 	return problem
+}
+
+// cannotKnow takes note that references could not be listed. What is in use is not known, so it is all in use. The condition says
+// so; an error would hold runs up.
+func (p *pass) cannotKnow(err error) {
+	p.blocked = &refusal{ReasonReferencesUnknown, err}
+	p.wake(p.now.Add(blockedRetry))
 }
 
 // zone is that of the days, weeks and months that retention counts. Without one nothing is removed.
@@ -78,7 +83,7 @@ func (p *pass) policy() *snapshotv1alpha1.Retention {
 }
 
 // prune decides once more, by what the API server has now: memory may have snapshots that a person deleted, and would not
-// know that the one to go is the last. Then it deletes.
+// know that the one to go is the last, and it may lack a restore that was just made. Then it deletes.
 func (p *pass) prune(ctx context.Context, known *references, decide func([]retention.Point) retention.Decision) (retention.Decision, error) {
 	if err := p.check(ctx); err != nil {
 		return retention.Decision{}, err
@@ -89,7 +94,11 @@ func (p *pass) prune(ctx context.Context, known *references, decide func([]reten
 		p.blocked = &refusal{ReasonDeleteFailed, err}
 		return retention.Decision{}, err
 	}
-	p.mine = sorted(list.Items)
+	p.mine = p.oursOf(list)
+	if err := known.lookAgain(ctx, p.Client, p.schedule.Namespace); err != nil {
+		p.cannotKnow(err)
+		return retention.Decision{}, nil
+	}
 	decision := decide(pointsOf(p.mine, known))
 	for _, point := range slices.Concat(decision.Delete, decision.DeleteFailed) {
 		if err := p.remove(ctx, &point); err != nil {
@@ -125,7 +134,7 @@ func (p *pass) remove(ctx context.Context, point *retention.Point) error {
 	return nil
 }
 
-// pointsOf are snapshots as retention knows them. Without references nothing is in use.
+// pointsOf are snapshots as retention knows them. Without references nothing is in use, and no claim exists.
 func pointsOf(snapshots []snapshotv1alpha1.ApplicationSnapshot, known *references) []retention.Point {
 	points := make([]retention.Point, 0, len(snapshots))
 	for i := range snapshots {
@@ -138,12 +147,21 @@ func pointsOf(snapshots []snapshotv1alpha1.ApplicationSnapshot, known *reference
 		if snapshot.Status.CutTime != nil {
 			point.Cut = snapshot.Status.CutTime.Time
 		}
+		point.Began = begunAt(snapshot)
 		if known != nil {
-			point.InUse = known.useOf(snapshot)
+			point.InUse, point.Claims = known.useOf(snapshot), known.claimsOf(snapshot)
 		}
 		points = append(points, point)
 	}
 	return points
+}
+
+// begunAt is when work on a snapshot began, or zero.
+func begunAt(snapshot *snapshotv1alpha1.ApplicationSnapshot) time.Time {
+	if snapshot.Status.StartTime == nil {
+		return time.Time{}
+	}
+	return snapshot.Status.StartTime.Time
 }
 
 func stateOf(snapshot *snapshotv1alpha1.ApplicationSnapshot) retention.State {

@@ -228,6 +228,23 @@ func TestAStatusDoesNotChangeWithTheOrderOfMemory(t *testing.T) {
 	}
 }
 
+func TestTheNewerOfTwoThatWereCutInOneSecondStays(t *testing.T) {
+	begun := func(name string, after time.Duration) func(*snapshotv1alpha1.ApplicationSnapshot) {
+		return func(s *snapshotv1alpha1.ApplicationSnapshot) {
+			s.Name, s.UID = name, types.UID("uid-"+name)
+			s.Status.StartTime = &metav1.MicroTime{Time: at(newest).Add(after)}
+		}
+	}
+	for _, names := range [][2]string{{"nightly-now-aaaaaaaa", "nightly-now-bbbbbbbb"}, {"nightly-now-bbbbbbbb", "nightly-now-aaaaaaaa"}} {
+		w := newWorld(t, keepOne, point(newest, begun(names[0], 100*time.Millisecond)), point(newest, begun(names[1], 600*time.Millisecond)))
+		w.reconcileAt("2026-04-30T23:30:00Z")
+		wantNames(t, w, strings.TrimPrefix(names[1], "nightly-"))
+		if got := w.schedule().Status.LastSuccess; got != names[1] {
+			t.Errorf("lastSuccess is %s, want %s", got, names[1])
+		}
+	}
+}
+
 func TestASnapshotThatIsPinnedAtTheLastMomentStays(t *testing.T) {
 	w := newWorld(t, keepOne, point(oldest), point(newest))
 	w.before = func(write string) error {

@@ -126,8 +126,9 @@ func isUncut(snapshot *snapshotv1alpha1.ApplicationSnapshot) bool {
 	}
 }
 
+// isOurs says that the schedule made a snapshot. A copy has its label too, and not such a name.
 func (p *pass) isOurs(snapshot *snapshotv1alpha1.ApplicationSnapshot) bool {
-	return snapshot.Labels[snapshotv1alpha1.LabelSchedule] == string(p.schedule.UID)
+	return snapshot.Labels[snapshotv1alpha1.LabelSchedule] == string(p.schedule.UID) && isNameOf(p.schedule.Name, snapshot.Name)
 }
 
 // create makes the snapshot of that name. It is done where the snapshot is there, or never will be; not where it was refused.
@@ -173,7 +174,7 @@ func (p *pass) found(ctx context.Context, name string, due time.Time) (done bool
 	return true, nil
 }
 
-// snapshot is what the template makes, with our label above its own.
+// snapshot is what the template makes, with our label above its own. No restore made it, whatever the template says.
 func (p *pass) snapshot(name string) *snapshotv1alpha1.ApplicationSnapshot {
 	template := &p.schedule.Spec.Template
 	labels := maps.Clone(template.Labels)
@@ -181,6 +182,7 @@ func (p *pass) snapshot(name string) *snapshotv1alpha1.ApplicationSnapshot {
 		labels = map[string]string{}
 	}
 	labels[snapshotv1alpha1.LabelSchedule] = string(p.schedule.UID)
+	delete(labels, snapshotv1alpha1.LabelRestore)
 	snapshot := &snapshotv1alpha1.ApplicationSnapshot{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: p.schedule.Namespace, Name: name, Labels: labels, Annotations: maps.Clone(template.Annotations),

@@ -188,6 +188,13 @@ func (w *world) pass(d time.Duration) {
 	}
 }
 
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 func (w *world) get() *snapshotv1alpha1.ApplicationSnapshot {
 	w.t.Helper()
 	snapshot := &snapshotv1alpha1.ApplicationSnapshot{}

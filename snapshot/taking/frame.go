@@ -24,7 +24,7 @@ const (
 	groupFramePoll = 500 * time.Millisecond
 	// largestMargin is how long before the timers in the pods thaw begins, at most.
 	largestMargin = 5 * time.Second
-	// removeTimeout bounds the deletions that come before a thaw.
+	// removeTimeout bounds the deletions that come before a thaw, and the timers in the pods do.
 	removeTimeout = 5 * time.Second
 	// ClockSkew is by how much the storage system's clock may be behind ours when it says when it has cut.
 	ClockSkew = 2 * time.Second
@@ -45,6 +45,7 @@ func (run *run) frozen(ctx context.Context, freeze *snapshotv1alpha1.Freeze) (re
 		}
 		freeze = planned
 	}
+	hooks.Begin(run.snapshot(), freeze, run.Clock.Now())
 	run.status().Freeze = freeze
 	if err := run.save(ctx); err != nil {
 		return reconcile.Result{}, err
@@ -79,7 +80,7 @@ func (run *run) waitForHooks(ctx context.Context, why error) (reconcile.Result, 
 // frame is what lies between the first freeze command and the last thaw. Whatever happens in it, it ends with a thaw.
 func (run *run) frame(ctx context.Context) (frozenBy error, ended failure, thawed error) {
 	defer func() { thawed = run.Hooks.Thaw(ctx, run.j) }()
-	if frozenBy = run.Hooks.Freeze(ctx, run.j); frozenBy != nil {
+	if frozenBy = run.freeze(ctx); frozenBy != nil {
 		return frozenBy, failure{ReasonHookFailed, frozenBy.Error()}, nil
 	}
 	if ended = run.cutFrozen(ctx); ended != (failure{}) {
@@ -88,11 +89,18 @@ func (run *run) frame(ctx context.Context) (frozenBy error, ended failure, thawe
 	return nil, ended, nil
 }
 
+// freeze freezes, with an end also to what the hooks ask the API server.
+func (run *run) freeze(ctx context.Context) error {
+	ctx, cancel := run.until(ctx, run.status().Freeze.Deadline.Time)
+	defer cancel()
+	return run.Hooks.Freeze(ctx, run.j)
+}
+
 // cutFrozen cuts, and enters what the snapshot is worth. What it enters is written with the thaw.
 func (run *run) cutFrozen(ctx context.Context) failure {
 	until := run.frameUntil()
 	for {
-		problem := run.look(ctx)
+		problem := run.lookUntil(ctx, until.Add(run.margin()/2))
 		if errors.Is(problem, cuts.ErrQuota) {
 			// To wait for a quota would be to wait with a frozen application.
 			run.giveUpUnmade()
@@ -118,6 +126,18 @@ func (run *run) cutFrozen(ctx context.Context) failure {
 	}
 }
 
+// lookUntil is look, with an end: whoever asks an API server that does not answer holds the application.
+func (run *run) lookUntil(ctx context.Context, end time.Time) error {
+	ctx, cancel := run.until(ctx, end)
+	defer cancel()
+	return run.look(ctx)
+}
+
+// until gives a context that ends at a time of our clock.
+func (run *run) until(ctx context.Context, end time.Time) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, end.Sub(run.Clock.Now()))
+}
+
 // giveUpUnmade fails the members that have no VolumeSnapshot.
 func (run *run) giveUpUnmade() {
 	for i := range run.status().Members {
@@ -130,13 +150,17 @@ func (run *run) giveUpUnmade() {
 
 // frameUntil leaves time to thaw before the pods do so themselves.
 func (run *run) frameUntil() time.Time {
-	freeze := run.status().Freeze
-	margin := min(largestMargin, freeze.Deadline.Sub(freeze.StartTime.Time)/4)
-	until := freeze.Deadline.Add(-margin)
+	until := run.status().Freeze.Deadline.Add(-run.margin())
 	if deadline := run.cutUntil(); deadline.Before(until) {
 		return deadline
 	}
 	return until
+}
+
+// margin is how long before the timers in the pods thaw begins.
+func (run *run) margin() time.Duration {
+	freeze := run.status().Freeze
+	return min(largestMargin, freeze.Deadline.Sub(freeze.StartTime.Time)/4)
 }
 
 func (run *run) sleep(ctx context.Context, until time.Time) bool {
@@ -170,6 +194,8 @@ func (run *run) reached(ctx context.Context) snapshotv1alpha1.Consistency {
 		why = "maxFreeze was over when the cut was seen"
 	}
 	if why == "" {
+		ctx, cancel := run.until(ctx, freeze.Deadline.Time)
+		defer cancel()
 		held, reason := run.Hooks.HeldThrough(ctx, run.snapshot())
 		if held {
 			return snapshotv1alpha1.ConsistencyApplication
@@ -183,16 +209,25 @@ func (run *run) reached(ctx context.Context) snapshotv1alpha1.Consistency {
 // removeFrozen deletes what may be cut only after the thaw. What is left, because time or the API server did not allow it, is
 // deleted once the snapshot has failed.
 func (run *run) removeFrozen(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
+	ctx, cancel := run.beforeThaw(ctx)
 	defer cancel()
 	if _, err := run.cutter.Remove(ctx, run.snapshot()); err != nil {
 		klog.FromContext(ctx).Error(err, "Deleting the snapshots of a frozen application; it is thawed now, and they are deleted later", "snapshot", klog.KObj(run.snapshot()))
 	}
 }
 
+// beforeThaw ends when the thaw cannot wait any longer.
+func (run *run) beforeThaw(ctx context.Context) (context.Context, context.CancelFunc) {
+	now, end := run.Clock.Now(), run.status().Freeze.Deadline.Time
+	if most := now.Add(removeTimeout); most.Before(end) {
+		end = most
+	}
+	return run.until(ctx, end)
+}
+
 // removeExpired is removeFrozen for the members that failed, in mode BestEffort.
 func (run *run) removeExpired(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
+	ctx, cancel := run.beforeThaw(ctx)
 	defer cancel()
 	if err := run.cutter.RemoveFailed(ctx, run.snapshot()); err != nil {
 		klog.FromContext(ctx).Error(err, "Deleting snapshots that were not cut in time; the application is thawed now, and they are deleted later", "snapshot", klog.KObj(run.snapshot()))

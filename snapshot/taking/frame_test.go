@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
+	"roost.dev/roost/snapshot/hooks"
 	"roost.dev/roost/snapshot/snapshottest"
 )
 
@@ -202,7 +203,7 @@ func TestPanicInTheFreezeThaws(t *testing.T) {
 func TestHooksThatCannotRun(t *testing.T) {
 	t.Run("until their pods are ready", func(t *testing.T) {
 		w := newWorld(t)
-		w.pods.planFails = errors.New("no pod of hook db is ready")
+		w.pods.planFails = &hooks.Refusal{Err: errors.New("no pod of hook db is ready")}
 		w.take(withHooks)
 		w.pass(10 * time.Second)
 		w.wantPhase(snapshotv1alpha1.PhasePending, ReasonHooks)
@@ -213,7 +214,7 @@ func TestHooksThatCannotRun(t *testing.T) {
 	})
 	t.Run("until the deadline", func(t *testing.T) {
 		w := newWorld(t)
-		w.pods.planFails = errors.New("no pod of hook db is ready")
+		w.pods.planFails = &hooks.Refusal{Err: errors.New("no pod of hook db is ready")}
 		w.take(withHooks)
 		w.pass(30 * time.Second)
 		w.wantPhase(snapshotv1alpha1.PhaseFailed, ReasonHooks)

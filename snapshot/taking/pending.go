@@ -10,7 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -54,7 +54,7 @@ func (run *run) pending(ctx context.Context) (reconcile.Result, error) {
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if !run.Gate.Enter(run.key, preflight.Load(candidate.Status.Members)) {
+	if !run.enter(preflight.Load(candidate.Status.Members)) {
 		run.status().Phase = snapshotv1alpha1.PhasePending
 		run.say(false, ReasonWaiting, "waits for its turn: as many snapshots are being cut as the limits allow")
 		return reconcile.Result{}, run.save(ctx)
@@ -68,6 +68,15 @@ func (run *run) pending(ctx context.Context) (reconcile.Result, error) {
 		run.Recorder.Eventf(run.snapshot(), left.Claim, corev1.EventTypeNormal, EventLeftOut, actionTake, "%s", left.Reason)
 	}
 	return run.cutting(ctx, freeze)
+}
+
+// enter is false where others are first. Nobody is before a restore's own snapshot: the application is down for it.
+func (run *run) enter(load map[string]int) bool {
+	if run.snapshot().Labels[snapshotv1alpha1.LabelRestore] != "" {
+		run.Gate.Resume(run.key, load)
+		return true
+	}
+	return run.Gate.Enter(run.key, load)
 }
 
 // settle enters what is going to be taken. From here on no claim is added.
@@ -93,7 +102,7 @@ func settle(snapshot *snapshotv1alpha1.ApplicationSnapshot, plan *preflight.Plan
 // tryAgain waits for what stands in the way to go, for as long as a cut may take.
 func (run *run) tryAgain(ctx context.Context, reason, message string) (reconcile.Result, error) {
 	run.Gate.Leave(run.key)
-	now, begin := run.Clock.Now(), run.snapshot().CreationTimestamp.Time
+	now, begin := run.Clock.Now(), run.problemSince()
 	until := begin.Add(cutDeadline(run.snapshot()))
 	if !now.Before(until) {
 		return run.fail(ctx, reason, message)
@@ -103,12 +112,25 @@ func (run *run) tryAgain(ctx context.Context, reason, message string) (reconcile
 	return reconcile.Result{RequeueAfter: pause(begin, now, until)}, run.save(ctx)
 }
 
+// problemSince is since when something stands in the way, as the condition has it. To wait for one's turn is no problem: what
+// comes after it begins anew.
+func (run *run) problemSince() time.Time {
+	switch said := conditionOf(run.snapshot(), snapshotv1alpha1.ConditionReady); said.Reason {
+	case "", ReasonWaiting:
+		meta.RemoveStatusCondition(&run.status().Conditions, snapshotv1alpha1.ConditionReady)
+		return run.Clock.Now()
+	default:
+		return said.LastTransitionTime.Time
+	}
+}
+
 // pause grows with the time since begin, and ends at until.
 func pause(begin, now, until time.Time) time.Duration {
 	return min(max(retryFirst, min(retryLast, now.Sub(begin)/2)), max(until.Sub(now), time.Millisecond))
 }
 
-// isForUser says that an error of the hooks' plan is not one of the API server.
+// isForUser says that hooks cannot run as things are, and not that the API server could not be asked.
 func isForUser(err error) bool {
-	return err != nil && (errors.Is(err, hooks.ErrBusy) || apierrors.ReasonForError(err) == metav1.StatusReasonUnknown)
+	var refusal *hooks.Refusal
+	return errors.Is(err, hooks.ErrBusy) || errors.As(err, &refusal)
 }

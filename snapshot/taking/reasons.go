@@ -21,6 +21,8 @@ const (
 	ReasonHookFailed = "HookFailed"
 	// ReasonInterrupted is that the controller manager ended while the application may have been frozen.
 	ReasonInterrupted = "Interrupted"
+	// ReasonStatusRefused is that the API server will not have the status.
+	ReasonStatusRefused = "StatusRefused"
 	// ReasonCutDeadline is that the storage system did not cut in time.
 	ReasonCutDeadline = "CutDeadlineExceeded"
 	// ReasonReadyDeadline is that the snapshot could not be restored in time.

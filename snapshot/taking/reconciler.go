@@ -36,6 +36,8 @@ type Gate interface {
 	Enter(key types.NamespacedName, load map[string]int) bool
 	Resume(key types.NamespacedName, load map[string]int)
 	Leave(key types.NamespacedName)
+	// Waits says that key has asked, and is going to be woken when it has its place.
+	Waits(key types.NamespacedName) bool
 }
 
 // Options are what a Reconciler works with. All are required.
@@ -80,32 +82,46 @@ func New(options Options) (*Reconciler, error) {
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-	snapshot, err := r.load(ctx, request.NamespacedName)
+	snapshot := &snapshotv1alpha1.ApplicationSnapshot{}
+	err := r.Memory.Get(ctx, request.NamespacedName, snapshot)
+	if err == nil && r.waits(snapshot) {
+		return reconcile.Result{}, nil
+	}
+	if err == nil && !isAtRest(snapshot) {
+		// Who acts on an old status freezes twice.
+		err = r.Client.Get(ctx, request.NamespacedName, snapshot)
+	}
 	if apierrors.IsNotFound(err) {
 		r.Gate.Leave(request.NamespacedName)
 		return reconcile.Result{}, nil
 	}
 	if err != nil {
-		return reconcile.Result{}, err
+		return reconcile.Result{}, fmt.Errorf("reading ApplicationSnapshot %s: %w", request.NamespacedName, err)
 	}
-	run := &run{Reconciler: r, key: request.NamespacedName, j: journal.Open(r.Client, snapshot)}
-	return run.step(ctx)
+	run := &run{Reconciler: r, key: request.NamespacedName, j: open(r.Client, snapshot)}
+	result, err := run.step(ctx)
+	var refused *refusedError
+	if errors.As(err, &refused) {
+		return run.refused(ctx, refused)
+	}
+	return result, err
 }
 
-// load reads from memory where nothing is about to be done, else from the API server: who acts on an old status freezes twice.
-func (r *Reconciler) load(ctx context.Context, key types.NamespacedName) (*snapshotv1alpha1.ApplicationSnapshot, error) {
-	snapshot := &snapshotv1alpha1.ApplicationSnapshot{}
-	if err := r.Memory.Get(ctx, key, snapshot); err != nil {
-		return nil, ignoring(err, "reading ApplicationSnapshot "+key.String())
-	}
-	if !isAtRest(snapshot) {
-		if err := r.Client.Get(ctx, key, snapshot); err != nil {
-			return nil, ignoring(err, "reading ApplicationSnapshot "+key.String())
-		}
-	}
-	return snapshot, nil
+// open begins a journal. All that can change in the spec is who may restore.
+func open(c client.Client, snapshot *snapshotv1alpha1.ApplicationSnapshot) *hooks.Journal {
+	j := journal.Open(c, snapshot)
+	j.AnySpec = true
+	return j
 }
 
+// waits says that there is nothing to do until it is a snapshot's turn, and that it says so itself.
+func (r *Reconciler) waits(snapshot *snapshotv1alpha1.ApplicationSnapshot) bool {
+	said := conditionOf(snapshot, snapshotv1alpha1.ConditionReady)
+	return said.Reason == ReasonWaiting && said.ObservedGeneration == snapshot.Generation && snapshot.DeletionTimestamp == nil &&
+		r.Gate.Waits(client.ObjectKeyFromObject(snapshot))
+}
+
+// isAtRest says that memory will do: nothing is about to be done that the next write of the status does not guard.
 func isAtRest(snapshot *snapshotv1alpha1.ApplicationSnapshot) bool {
 	if controllerutil.ContainsFinalizer(snapshot, snapshotv1alpha1.FinalizerThaw) || hooks.NeedsThaw(&snapshot.Status) {
 		return false
@@ -113,9 +129,17 @@ func isAtRest(snapshot *snapshotv1alpha1.ApplicationSnapshot) bool {
 	switch snapshot.Status.Phase {
 	case snapshotv1alpha1.PhaseUploading, snapshotv1alpha1.PhaseReady, snapshotv1alpha1.PhaseFailed:
 		return true
+	case snapshotv1alpha1.PhaseCutting:
+		return isBeingCut(snapshot)
 	default:
 		return snapshot.DeletionTimestamp != nil
 	}
+}
+
+// isBeingCut says that all is made, of a snapshot that freezes nothing and has no group: the storage system's word is awaited.
+func isBeingCut(snapshot *snapshotv1alpha1.ApplicationSnapshot) bool {
+	return snapshot.Spec.Hooks == nil && snapshot.Status.Freeze == nil && snapshot.Spec.Mode != snapshotv1alpha1.ModeGroup &&
+		all(&snapshot.Status, isMade)
 }
 
 // run is one look at one ApplicationSnapshot.
@@ -194,14 +218,6 @@ func (run *run) patch(ctx context.Context, changed *snapshotv1alpha1.Application
 	if err := run.Client.Patch(ctx, changed, patch); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("changing the finalizers of ApplicationSnapshot %s: %w", run.key, err)
 	}
-	run.j = journal.Open(run.Client, changed)
+	run.j = open(run.Client, changed)
 	return nil
-}
-
-// ignoring wraps an error, but for one that says that there is no such object, which callers look for.
-func ignoring(err error, doing string) error {
-	if apierrors.IsNotFound(err) {
-		return err
-	}
-	return fmt.Errorf("%s: %w", doing, err)
 }

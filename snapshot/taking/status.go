@@ -48,7 +48,7 @@ func (run *run) save(ctx context.Context) error {
 	run.derive()
 	before := run.j.Before().DeepCopy()
 	if err := run.j.Save(ctx); err != nil {
-		return err
+		return lastingly(err)
 	}
 	run.tell(ctx, before)
 	return nil

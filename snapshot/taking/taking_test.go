@@ -232,8 +232,8 @@ func TestCallsOfOneSnapshot(t *testing.T) {
 	w.take(func(spec *snapshotv1alpha1.ApplicationSnapshotSpec) { spec.ClaimNames = []string{"a"} })
 	w.pass(20 * time.Second)
 	w.wantPhase(snapshotv1alpha1.PhaseReady, ReasonReady)
-	if len(w.process.Writes) > 5 || w.process.Reads > 6 {
-		t.Errorf("%d reads and %d writes, want at most 6 and 5: %q", w.process.Reads, len(w.process.Writes), w.process.Writes)
+	if len(w.process.Writes) > 5 || w.process.Reads > 3 {
+		t.Errorf("%d reads and %d writes, want at most 3 and 5: %q", w.process.Reads, len(w.process.Writes), w.process.Writes)
 	}
 }
 
@@ -355,8 +355,8 @@ func TestTurnsAreWaitedFor(t *testing.T) {
 	w.take(nil)
 	w.pass(40 * time.Second)
 	w.wantPhase(snapshotv1alpha1.PhasePending, ReasonWaiting)
-	if len(w.process.Writes) != 1 {
-		t.Errorf("writes while it waits are %q, want one", w.process.Writes)
+	if len(w.process.Writes) != 1 || w.process.Reads != 3 {
+		t.Errorf("while it waits there are %d reads and the writes %q, want three of the first look and one", w.process.Reads, w.process.Writes)
 	}
 	w.gate.Leave(other)
 	if len(w.woken) != 1 || w.woken[0] != request.NamespacedName {
@@ -368,6 +368,93 @@ func TestTurnsAreWaitedFor(t *testing.T) {
 	}
 	w.pass(5 * time.Second)
 	w.wantPhase(snapshotv1alpha1.PhaseReady, ReasonReady)
+}
+
+func TestWhatWaitsIsLookedAtAgain(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*world, *snapshotv1alpha1.ApplicationSnapshot)
+		waits  bool
+		reason string
+	}{
+		"when it is deleted": {change: func(w *world, snapshot *snapshotv1alpha1.ApplicationSnapshot) {
+			w.must(w.api.Delete(w.t.Context(), snapshot))
+		}},
+		"when another has its name": {change: func(w *world, snapshot *snapshotv1alpha1.ApplicationSnapshot) {
+			w.must(w.api.Delete(w.t.Context(), snapshot))
+			w.take(nil)
+		}, waits: true, reason: ReasonWaiting},
+		"when it is being deleted": {change: func(w *world, snapshot *snapshotv1alpha1.ApplicationSnapshot) {
+			snapshot.Finalizers = []string{"example.com/backup"}
+			w.must(w.api.Update(w.t.Context(), snapshot))
+			w.must(w.api.Delete(w.t.Context(), snapshot))
+		}, reason: ReasonWaiting},
+		"when it does not say that it waits": {change: func(w *world, snapshot *snapshotv1alpha1.ApplicationSnapshot) {
+			snapshot.Status.Conditions[0].Reason = preflight.ReasonClaimNotFound
+			w.must(w.api.Status().Update(w.t.Context(), snapshot))
+		}, waits: true, reason: ReasonWaiting},
+		"when it is another one by now": {change: func(w *world, snapshot *snapshotv1alpha1.ApplicationSnapshot) {
+			snapshot.Generation, snapshot.Spec.ClaimNames = 2, []string{"gone"}
+			w.must(w.api.Update(w.t.Context(), snapshot))
+		}, reason: preflight.ReasonClaimNotFound},
+		"when the manager begins anew": {change: func(w *world, _ *snapshotv1alpha1.ApplicationSnapshot) {
+			w.restart()
+		}, reason: ReasonCutting},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.gate = limits.New(limits.Limits{PerDriver: 2, PerNamespace: 2, Cluster: 2}, w.noteWake)
+			w.r = w.newReconciler(w.api)
+			other := request.NamespacedName
+			other.Name = "other"
+			w.gate.Enter(other, map[string]int{driver: 2})
+			w.take(nil)
+			w.pass(3 * time.Second)
+			tc.change(w, w.wantPhase(snapshotv1alpha1.PhasePending, ReasonWaiting))
+			_, err := w.reconcile()
+			w.must(err)
+			if got := w.gate.Waits(request.NamespacedName); got != tc.waits {
+				t.Errorf("Waits() = %t, want %t", got, tc.waits)
+			}
+			if tc.reason == "" {
+				return
+			}
+			if got := conditionOf(w.get(), snapshotv1alpha1.ConditionReady).Reason; got != tc.reason {
+				t.Errorf("reason is %q, want %q", got, tc.reason)
+			}
+		})
+	}
+}
+
+func TestMemoryWillDoWhileTheStorageSystemCuts(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*snapshotv1alpha1.ApplicationSnapshot)
+		want   bool
+	}{
+		"all is made": {func(*snapshotv1alpha1.ApplicationSnapshot) {}, true},
+		"all is made that did not fail": {func(s *snapshotv1alpha1.ApplicationSnapshot) {
+			s.Status.Members[1] = snapshotv1alpha1.SnapshotMember{State: snapshotv1alpha1.MemberFailed}
+		}, true},
+		"one is not made yet": {func(s *snapshotv1alpha1.ApplicationSnapshot) { s.Status.Members[1].VolumeSnapshotUID = "" }, false},
+		"it is not its turn":  {func(s *snapshotv1alpha1.ApplicationSnapshot) { s.Status.Phase = snapshotv1alpha1.PhasePending }, false},
+		"a group is made":     {func(s *snapshotv1alpha1.ApplicationSnapshot) { s.Spec.Mode = snapshotv1alpha1.ModeGroup }, false},
+		"it has hooks":        {func(s *snapshotv1alpha1.ApplicationSnapshot) { withHooks(&s.Spec) }, false},
+		"it was frozen": {func(s *snapshotv1alpha1.ApplicationSnapshot) {
+			s.Status.Freeze = &snapshotv1alpha1.Freeze{State: snapshotv1alpha1.Thawed}
+		}, false},
+		"there is something to undo": {func(s *snapshotv1alpha1.ApplicationSnapshot) { s.Finalizers = []string{snapshotv1alpha1.FinalizerThaw} }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			snapshot := &snapshotv1alpha1.ApplicationSnapshot{Status: snapshotv1alpha1.ApplicationSnapshotStatus{
+				Phase: snapshotv1alpha1.PhaseCutting, Members: []snapshotv1alpha1.SnapshotMember{
+					{State: snapshotv1alpha1.MemberCutting, VolumeSnapshotUID: "a"}, {State: snapshotv1alpha1.MemberCutting, VolumeSnapshotUID: "b"},
+				},
+			}}
+			tc.change(snapshot)
+			if got := isAtRest(snapshot); got != tc.want {
+				t.Errorf("isAtRest() = %t, want %t", got, tc.want)
+			}
+		})
+	}
 }
 
 func TestDeletedSnapshotsGiveTheirPlaceBack(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
@@ -68,9 +69,16 @@ func (w *Workloads) Start(ctx context.Context, restore types.NamespacedName, wor
 	if object == nil {
 		return fmt.Sprintf("%s %s is not there any more, or was made anew: it is left alone", workload.Kind, workload.Name), nil
 	}
-	if object.GetAnnotations()[snapshotv1alpha1.AnnotationRestoring] != restore.Name {
+	holder := object.GetAnnotations()[snapshotv1alpha1.AnnotationRestoring]
+	switch {
+	case holder == restore.Name:
+	case holder != "":
+		return fmt.Sprintf("%s %s is held by SnapshotRestore %s: it is left alone", workload.Kind, workload.Name, holder), nil
+	case workload.State != snapshotv1alpha1.WorkloadStopped:
+		// It was never marked, or was started before and only the journal does not know.
 		return "", nil
 	}
+	// One that lost its mark, as where somebody writes annotations whole, was stopped all the same.
 	replicas, err := w.replicas(ctx, object)
 	if err != nil {
 		return "", fmt.Errorf("reading the scale of %s %s: %w", workload.Kind, workload.Name, err)
@@ -86,10 +94,28 @@ func (w *Workloads) Start(ctx context.Context, restore types.NamespacedName, wor
 	case replicas != workload.Replicas:
 		note = fmt.Sprintf("%s %s was scaled to %d meanwhile and had %d before: it is left so", workload.Kind, workload.Name, replicas, workload.Replicas)
 	}
-	if err := w.unmark(ctx, object); err != nil {
-		return "", fmt.Errorf("taking the mark off %s %s: %w", workload.Kind, workload.Name, err)
+	return note, w.release(ctx, restore, workload, object)
+}
+
+// release takes the mark off. The workload's own controller writes to it at the same moment, since it was just scaled.
+func (w *Workloads) release(ctx context.Context, restore types.NamespacedName, workload *snapshotv1alpha1.StoppedWorkload, object client.Object) error {
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		if object == nil || object.GetAnnotations()[snapshotv1alpha1.AnnotationRestoring] != restore.Name {
+			return nil
+		}
+		conflict := w.unmark(ctx, object)
+		if apierrors.IsConflict(conflict) {
+			var err error
+			if object, err = w.find(ctx, restore.Namespace, workload); err != nil {
+				return err
+			}
+		}
+		return conflict
+	})
+	if err != nil {
+		return fmt.Errorf("taking the mark off %s %s: %w", workload.Kind, workload.Name, err)
 	}
-	return note, nil
+	return nil
 }
 
 // find reads the workload. It is nil where there is none of that name, or another one.

@@ -167,6 +167,40 @@ func TestStartLeavesWhatSomebodyScaled(t *testing.T) {
 	want(t, c, 1, "", "")
 }
 
+// TestStartOfAWorkloadThatLostItsMark has somebody write the annotations whole, as an operator does.
+func TestStartOfAWorkloadThatLostItsMark(t *testing.T) {
+	for name, tc := range map[string]struct {
+		state    snapshotv1alpha1.WorkloadState
+		holder   string
+		want     int32
+		wantNote string
+	}{
+		"it was stopped":                 {state: snapshotv1alpha1.WorkloadStopped, want: 3},
+		"it was not stopped by anybody":  {state: snapshotv1alpha1.WorkloadPlanned},
+		"another restore has it by then": {state: snapshotv1alpha1.WorkloadStopped, holder: "other", wantNote: "StatefulSet db is held by SnapshotRestore other: it is left alone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, w := newCluster(t, interceptor.Funcs{}, statefulSet("db", 3))
+			if err := w.Stop(t.Context(), mine, journalled(3), saveNothing); err != nil {
+				t.Fatal(err)
+			}
+			change(t, c, func(s *appsv1.StatefulSet) {
+				s.Annotations = nil
+				if tc.holder != "" {
+					s.Annotations = map[string]string{snapshotv1alpha1.AnnotationRestoring: tc.holder}
+				}
+			})
+			workload := journalled(3)
+			workload.State = tc.state
+			note, err := w.Start(t.Context(), mine, workload)
+			if err != nil || note != tc.wantNote {
+				t.Errorf("note is %q, %v, want %q", note, err, tc.wantNote)
+			}
+			want(t, c, tc.want, tc.holder, "")
+		})
+	}
+}
+
 // TestCustomKindsAreScaledThroughTheirScale has the scale as a server has it: with the UID and the version that were read.
 func TestCustomKindsAreScaledThroughTheirScale(t *testing.T) {
 	functions := scales("CloneSet", 4)

@@ -58,7 +58,7 @@ func (s *scene) survives(ctx context.Context, through *proxy, n int, fail func()
 	sick := pod.Spec.NodeName
 	pods, killed := s.followPods(ctx), make(chan struct{})
 	before := storageNode(ctx, Default, sick).Status.Failover
-	disarm := through.afterWrite(n, func() {
+	disarm := through.After(n, call.Writes, func() {
 		box.Manager.Kill()
 		close(killed)
 	})

@@ -30,10 +30,10 @@ var _ = Describe("A manager", func() {
 		Eventually(func(g Gomega) {
 			g.Expect(storageNode(ctx, g, pod.Spec.NodeName).Status.Volumes).To(BeEquivalentTo(1))
 		}).WithContext(ctx).Should(Succeed())
-		writes, calls := through.count(call.writes), through.count()
-		Consistently(func() int { return through.count(call.writes) }).WithContext(ctx).
+		writes, calls := through.Count(call.Writes), through.Count()
+		Consistently(func() int { return through.Count(call.Writes) }).WithContext(ctx).
 			WithTimeout(idleFor).WithPolling(10 * poll).Should(Equal(writes))
-		AddReportEntry("calls that were not writes in "+idleFor.String(), strconv.Itoa(through.count()-calls))
+		AddReportEntry("calls that were not writes in "+idleFor.String(), strconv.Itoa(through.Count()-calls))
 	}, SpecTimeout(specTimeout))
 
 	It("counts what it does", func(ctx SpecContext) {

@@ -37,8 +37,8 @@ var _ = Describe("Two managers", func() {
 		failStorage(ctx, pod.Spec.NodeName)
 		moved := s.movedFrom(ctx, pod, patience)
 		expectState(ctx, pod.Spec.NodeName, storagev1alpha1.HealthFailedOver)
-		Expect(first.calls.count(call.evicts, call.succeeded)).To(Equal(1))
-		Expect(second.calls.count(call.writes)).To(BeZero())
+		Expect(first.calls.Count(evicts, call.Succeeded)).To(Equal(1))
+		Expect(second.calls.Count(call.Writes)).To(BeZero())
 		mendAll(ctx)
 		expectState(ctx, pod.Spec.NodeName, storagev1alpha1.HealthHealthy)
 
@@ -50,7 +50,7 @@ var _ = Describe("Two managers", func() {
 		Expect(took).To(BeNumerically("<", handOver))
 		failStorage(ctx, moved.Spec.NodeName)
 		again := s.movedFrom(ctx, moved, patience)
-		Expect(second.calls.count(call.evicts, call.succeeded)).To(Equal(1))
+		Expect(second.calls.Count(evicts, call.Succeeded)).To(Equal(1))
 		mendAll(ctx)
 
 		Eventually(first.ended).WithContext(ctx).Should(BeClosed())
@@ -63,7 +63,7 @@ var _ = Describe("Two managers", func() {
 		AddReportEntry("from SIGKILL to the next leader", took.String())
 		Expect(took).To(BeNumerically(">", leaseDuration-2*time.Second))
 		s.movedFrom(ctx, again, patience)
-		Expect(third.calls.count(call.evicts, call.succeeded)).To(Equal(1))
+		Expect(third.calls.Count(evicts, call.Succeeded)).To(Equal(1))
 	}, SpecTimeout(specTimeout))
 
 	It("do no harm when both act, as after a Lease that was lost unnoticed", func(ctx SpecContext) {
@@ -85,8 +85,8 @@ var _ = Describe("Two managers", func() {
 			expectAllHealthy(ctx)
 		}
 		for _, m := range []*managed{first, second} {
-			AddReportEntry("writes, of which statuses", fmt.Sprintf("%d, %d", m.calls.count(call.writes), m.calls.count(call.writesStatus)))
-			Expect(m.calls.count(call.writes)).To(BeNumerically("<=", mostWritesOfTwo))
+			AddReportEntry("writes, of which statuses", fmt.Sprintf("%d, %d", m.calls.Count(call.Writes), m.calls.Count(call.WritesStatus)))
+			Expect(m.calls.Count(call.Writes)).To(BeNumerically("<=", mostWritesOfTwo))
 		}
 	}, SpecTimeout(2*specTimeout))
 })

@@ -46,7 +46,7 @@ var _ = Describe("Five hundred pods on a failing node", func() {
 		s.published(ctx, single, patience)
 		AddReportEntry("making the pods", time.Since(started).String())
 
-		before := through.count()
+		before := through.Count()
 		failStorage(ctx, crowded)
 		failStorage(ctx, other)
 		s.movedFrom(ctx, single, patience)
@@ -61,12 +61,12 @@ var _ = Describe("Five hundred pods on a failing node", func() {
 			g.Expect(object.Status.State).To(Equal(storagev1alpha1.HealthFailedOver), object.Status.Message)
 			g.Expect(object.Status.Failover.Moved).To(BeEquivalentTo(manyPods))
 		}).WithContext(ctx).WithTimeout(manyPatience).WithPolling(10 * poll).Should(Succeed())
-		evictions := through.all(call.evicts, call.succeeded)
+		evictions := through.All(evicts, call.Succeeded)
 		Expect(evictions).To(HaveLen(manyPods+1), "one eviction a pod")
 		expectBudget(evictions)
-		calls := through.all()[before:]
-		events := through.count(func(c call) bool { return !c.writes() && c.method != "GET" })
-		AddReportEntry("evictions took", evictions[manyPods].at.Sub(evictions[0].at).String())
+		calls := through.All()[before:]
+		events := through.Count(func(c call) bool { return !c.Writes() && c.Method != "GET" })
+		AddReportEntry("evictions took", evictions[manyPods].At.Sub(evictions[0].At).String())
 		AddReportEntry("calls a pod", fmt.Sprintf("%.2f, and %d events and Leases in all", float64(len(calls)-events)/manyPods, events))
 		Expect(len(calls) - events).To(BeNumerically("<=", callsPerPod*manyPods))
 		s.expectAllElsewhere(ctx, crowded)
@@ -117,10 +117,10 @@ func setCordoned(ctx context.Context, but string, cordoned bool) {
 func expectBudget(evictions []call) {
 	GinkgoHelper()
 	for first, last := 0, 0; last < len(evictions); last++ {
-		for evictions[last].at.Sub(evictions[first].at) > budgetWindow {
+		for evictions[last].At.Sub(evictions[first].At) > budgetWindow {
 			first++
 		}
-		Expect(last-first+1).To(BeNumerically("<=", perMinute), "evictions in the minute before %s", evictions[last].at)
+		Expect(last-first+1).To(BeNumerically("<=", perMinute), "evictions in the minute before %s", evictions[last].At)
 	}
 }
 

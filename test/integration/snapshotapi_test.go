@@ -23,6 +23,15 @@ spec:
     commands:
     - {name: flush, freeze: [sync]}
 `
+	bySelector = `
+apiVersion: snapshot.roost.dev/v1alpha1
+kind: ApplicationSnapshot
+metadata: {name: db-group}
+spec:
+  selector: {}
+  storageClassNames: [fast]
+  mode: Group
+`
 	snapshotSchedule = `
 apiVersion: snapshot.roost.dev/v1alpha1
 kind: SnapshotSchedule
@@ -111,35 +120,44 @@ var _ = Describe("The API server", func() {
 
 	DescribeTable("keeps what was asked for as it was",
 		func(ctx SpecContext, manifest, change, message string) {
-			object := objectOf(manifest)
-			s.create(ctx, object)
-			merge(object.Object, contentOf(change))
-			err := s.client.Update(ctx, object)
-			Expect(apierrors.IsInvalid(err)).To(BeTrue(), "%v", err)
-			Expect(err).To(MatchError(ContainSubstring(message)))
+			Eventually(s.changing(ctx, s.client, s.existing(ctx, manifest, noChange), change)).WithContext(ctx).
+				Should(And(MatchError(apierrors.IsInvalid, "IsInvalid"), MatchError(ContainSubstring(message))))
 		},
 		Entry("claims", applicationSnapshot, `spec: {claimNames: [other]}`, "claimNames cannot change"),
 		Entry("hooks", applicationSnapshot, `spec: {hooks: {commands: [{name: flush, freeze: [reboot]}]}}`, "hooks cannot change"),
 		Entry("the end of hooks", applicationSnapshot, `spec: {hooks: null}`, "hooks cannot change"),
 		Entry("the mode", applicationSnapshot, `spec: {mode: BestEffort}`, "mode cannot change"),
+		Entry("the classes of what is selected", bySelector, `spec: {storageClassNames: [slow]}`, "storageClassNames cannot change"),
+		Entry("no class any more", bySelector, `spec: {storageClassNames: null}`, "storageClassNames cannot change"),
+		Entry("the snapshot class", applicationSnapshot, `spec: {volumeSnapshotClassName: other}`, "volumeSnapshotClassName cannot change"),
+		Entry("the class of groups", bySelector, `spec: {volumeGroupSnapshotClassName: other}`, "volumeGroupSnapshotClassName cannot change"),
+		Entry("how long the cut may take", applicationSnapshot, `spec: {cutDeadline: 6m}`, "cutDeadline cannot change"),
+		Entry("how long an upload may take", applicationSnapshot, `spec: {readyDeadline: 25h}`, "readyDeadline cannot change"),
+		Entry("the pods of a hook", applicationSnapshot, flushWith(`podSelector: {}`), "hooks cannot change"),
+		Entry("the container of a hook", applicationSnapshot, flushWith(`container: sidecar`), "hooks cannot change"),
+		Entry("how long a hook may take", applicationSnapshot, flushWith(`timeout: 11s`), "hooks cannot change"),
+		Entry("what an error of a hook means", applicationSnapshot, flushWith(`onError: Continue`), "hooks cannot change"),
+		Entry("in how many pods a hook runs", applicationSnapshot, flushWith(`pods: One`), "hooks cannot change"),
+		Entry("whether a pod thaws by itself", applicationSnapshot, flushWith(`timer: None`), "hooks cannot change"),
 		Entry("the source of a restore", snapshotRestore, `spec: {source: {name: other}}`, "source cannot change"),
 		Entry("what it restores into", snapshotRestore, `spec: {inPlace: {claimNames: [data-db-0]}}`, "inPlace cannot change"),
 	)
 
 	It("lets others be allowed a snapshot later, and a rollback be asked for once", func(ctx SpecContext) {
-		snapshot := objectOf(applicationSnapshot)
-		s.create(ctx, snapshot)
-		merge(snapshot.Object, contentOf(`spec: {allowedNamespaces: [staging]}`))
-		Expect(s.client.Update(ctx, snapshot)).To(Succeed())
+		snapshot := s.existing(ctx, applicationSnapshot, noChange)
+		Eventually(s.changing(ctx, s.client, snapshot, `spec: {allowedNamespaces: [staging]}`)).WithContext(ctx).Should(Succeed())
 
-		restore := objectOf(snapshotRestore)
-		s.create(ctx, restore)
-		merge(restore.Object, contentOf(`spec: {rollback: true}`))
-		Expect(s.client.Update(ctx, restore)).To(Succeed())
-		merge(restore.Object, contentOf(`spec: {rollback: null}`))
-		Expect(s.client.Update(ctx, restore)).To(MatchError(ContainSubstring("rollback cannot be taken back")))
+		restore := s.existing(ctx, snapshotRestore, noChange)
+		Eventually(s.changing(ctx, s.client, restore, `spec: {rollback: true}`)).WithContext(ctx).Should(Succeed())
+		Eventually(s.changing(ctx, s.client, restore, `spec: {rollback: null}`)).WithContext(ctx).
+			Should(MatchError(ContainSubstring("rollback cannot be taken back")))
 	})
 })
+
+// flushWith changes a field of the hook of applicationSnapshot.
+func flushWith(field string) string {
+	return `spec: {hooks: {commands: [{name: flush, freeze: [sync], ` + field + `}]}}`
+}
 
 func objectOf(manifest string) *unstructured.Unstructured {
 	GinkgoHelper()
@@ -183,16 +201,18 @@ func at(object *unstructured.Unstructured, fields ...string) any {
 	return value
 }
 
-// A Go client writes 72h as 72h0m0s.
-var _ = Describe("Durations in another spelling", func() {
+// A Go client writes 72h as 72h0m0s, and leaves out an empty word.
+var _ = Describe("Durations and words in another spelling", func() {
 	DescribeTable("are no change", func(ctx SpecContext, manifest, change string) {
 		s := newSpace(ctx, shared)
-		object := objectOf(manifest)
-		s.create(ctx, object)
-		merge(object.Object, contentOf(change))
-		Expect(s.client.Update(ctx, object)).To(Succeed())
+		Eventually(s.changing(ctx, s.client, s.existing(ctx, manifest, noChange), change)).WithContext(ctx).Should(Succeed())
 	},
 		Entry("of a restore in place", snapshotRestore, `spec: {inPlace: {rollbackWindow: 168h0m0s}}`),
 		Entry("of hooks", applicationSnapshot, `spec: {hooks: {maxFreeze: 0m30s}}`),
+		Entry("of one hook", applicationSnapshot, flushWith(`timeout: 0m10s`)),
+		Entry("of a cut", applicationSnapshot, `spec: {cutDeadline: 5m0s}`),
+		Entry("of an upload", applicationSnapshot, `spec: {readyDeadline: 24h0m0s}`),
+		Entry("of a container that is not named", applicationSnapshot, flushWith(`container: ""`)),
+		Entry("of a class that is not named", applicationSnapshot, `spec: {volumeSnapshotClassName: ""}`),
 	)
 })

@@ -41,6 +41,10 @@ func newSceneIn(ctx context.Context, in *sandbox.Sandbox) *scene {
 	DeferCleanup(func(ctx SpecContext) {
 		if in.Sim != nil {
 			Expect(in.Sim.SetSnapshots(ctx, admin.SnapshotFault{})).To(Succeed())
+			// No two nodes published one volume at once.
+			violations, err := in.Sim.Violations(ctx)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(violations).To(BeEmpty())
 		}
 		Expect(client.IgnoreNotFound(in.Client.Delete(ctx, namespace))).To(Succeed())
 		Eventually(func(g Gomega) {

@@ -104,7 +104,10 @@ var _ = Describe("An ApplicationSnapshot", func() {
 		Expect(box.Sim.SetSnapshots(ctx, admin.SnapshotFault{Delay: metav1.Duration{Duration: time.Hour}})).To(Succeed())
 		snapshot := s.snapshot(ctx, "uploads", "db", stopsWriting)
 		s.inPhase(ctx, snapshot, snapshotv1alpha1.PhaseUploading)
-		Expect(snapshot.Status.Freeze.State).To(Equal(snapshotv1alpha1.Thawed))
+		Eventually(func(g Gomega) { // the cut is written before the thaw
+			g.Expect(s.client.Get(ctx, client.ObjectKeyFromObject(snapshot), snapshot)).To(Succeed())
+			g.Expect(snapshot.Status.Freeze.State).To(Equal(snapshotv1alpha1.Thawed))
+		}).WithContext(ctx).Should(Succeed())
 		Expect(s.content(ctx, Default, "data-db-0", "frozen")).To(BeEmpty())
 		Expect(meta.IsStatusConditionTrue(snapshot.Status.Conditions, snapshotv1alpha1.ConditionReady)).To(BeFalse())
 	}, SpecTimeout(specTimeout))

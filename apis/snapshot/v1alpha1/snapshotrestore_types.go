@@ -56,6 +56,9 @@ const (
 const (
 	// LabelRestore has the UID of the SnapshotRestore on what it makes: claims, VolumeSnapshots and VolumeSnapshotContents.
 	LabelRestore = "snapshot.roost.dev/restore-uid"
+	// LabelTemporary is "true" on the claims behind which a restore in place makes the new volumes. No selector takes a snapshot of
+	// them.
+	LabelTemporary = "snapshot.roost.dev/temporary"
 	// FinalizerRestore keeps a SnapshotRestore until what it began is ended or undone.
 	FinalizerRestore = "snapshot.roost.dev/restore"
 )

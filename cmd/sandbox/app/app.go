@@ -32,7 +32,7 @@ func Run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		SilenceErrors: true,
 	}
 	bin := command.PersistentFlags().String("bin", "", "directory with the programs that make build makes (default: where this program is)")
-	command.AddCommand(newUp(screen, bin), newDemo(screen, bin), newBenchFailover(screen, bin), newBenchIdle(screen, bin))
+	command.AddCommand(newUp(screen, bin), newDemo(screen, bin), newBenchFailover(screen, bin), newBenchIdle(screen, bin), newBenchSnapshots(screen, bin))
 	command.SetArgs(args)
 	command.SetOut(out)
 	command.SetErr(errOut)
