@@ -6,7 +6,6 @@ package snapshot
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
@@ -106,8 +105,8 @@ func (f *Feed) Start(ctx context.Context) error {
 	return nil
 }
 
-// WaitForSync waits until everything that existed at the start is known.
-func (f *Feed) WaitForSync(ctx context.Context) error {
+// WaitForSync waits until everything that existed at the start is known. It is false where ctx ended before.
+func (f *Feed) WaitForSync(ctx context.Context) bool {
 	synced := []cache.InformerSynced{
 		f.snapshots.mirror.HasSynced, f.schedules.mirror.HasSynced, f.restores.mirror.HasSynced,
 		f.csiSnapshots.mirror.HasSynced, f.csiContents.mirror.HasSynced, f.csiClasses.mirror.HasSynced,
@@ -115,8 +114,5 @@ func (f *Feed) WaitForSync(ctx context.Context) error {
 	for _, informer := range f.informers {
 		synced = append(synced, informer.HasSynced)
 	}
-	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
-		return fmt.Errorf("waiting for what is followed: %w", context.Cause(ctx))
-	}
-	return nil
+	return cache.WaitForCacheSync(ctx.Done(), synced...)
 }

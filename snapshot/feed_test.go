@@ -91,8 +91,8 @@ func running(t *testing.T, api *mirrortest.API, claims ...runtime.Object) *Feed 
 	t.Cleanup(func() { cancel(); group.Wait(); factory.Shutdown() })
 	factory.StartWithContext(ctx)
 	group.Go(func() { _ = feed.Start(ctx) })
-	if err := feed.WaitForSync(ctx); err != nil {
-		t.Fatal(err)
+	if !feed.WaitForSync(ctx) {
+		t.Fatal("what is followed has not synced")
 	}
 	return feed
 }

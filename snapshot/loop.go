@@ -36,11 +36,8 @@ var _ manager.Runnable = (*loop)(nil)
 // Start implements controller-runtime's Runnable. It looks after all objects of its kind until ctx is done, and returns when
 // no worker runs any more.
 func (l *loop) Start(ctx context.Context) error {
-	if err := l.feed.WaitForSync(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
+	if !l.feed.WaitForSync(ctx) {
+		return nil
 	}
 	made, err := controller.NewUnmanaged(l.name, controller.Options{
 		Reconciler:              l.reconciler,

@@ -186,8 +186,8 @@ func NewOrphans(o Options) (manager.Runnable, error) {
 		return nil, fmt.Errorf("making the loop of orphans: %w", err)
 	}
 	return manager.RunnableFunc(func(ctx context.Context) error {
-		if err := o.Feed.WaitForSync(ctx); err != nil {
-			return nil //nolint:nilerr // it was stopped
+		if !o.Feed.WaitForSync(ctx) {
+			return nil
 		}
 		return reporter.Start(ctx)
 	}), nil

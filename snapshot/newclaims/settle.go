@@ -36,12 +36,7 @@ func (l *look) settle(ctx context.Context) (reconcile.Result, error) {
 	}
 	left, copies, err := l.tidy(ctx, held)
 	unfilled := len(l.names(restore.Unfilled)) > 0
-	if l.status().Phase == snapshotv1alpha1.RestoreCompleted {
-		l.describe(ReasonRestored, l.outcome())
-	}
-	if copies && unfilled {
-		l.explain()
-	}
+	l.explain(copies && unfilled)
 	// What was found out before an error is worth keeping.
 	if err := errors.Join(err, l.journal.Save(ctx)); err != nil {
 		return reconcile.Result{}, err
@@ -58,9 +53,12 @@ func (l *look) settle(ctx context.Context) (reconcile.Result, error) {
 	return reconcile.Result{RequeueAfter: waiting}, nil
 }
 
-// explain says why a restore that is deleted is still there.
-func (l *look) explain() {
-	if l.journal.Object.DeletionTimestamp != nil {
+// explain says what became of the claims, and why a restore that is deleted is still there where it has to be.
+func (l *look) explain(needed bool) {
+	if l.status().Phase == snapshotv1alpha1.RestoreCompleted {
+		l.describe(ReasonRestored, l.outcome())
+	}
+	if needed && l.journal.Object.DeletionTimestamp != nil {
 		l.status().Message = cut("is deleted as soon as these claims are filled from the copies that it holds, or are deleted: "+
 			strings.Join(l.names(restore.Unfilled), ", "), maxMessage)
 	}

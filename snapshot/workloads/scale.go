@@ -69,16 +69,20 @@ func (w *Workloads) Start(ctx context.Context, restore types.NamespacedName, wor
 	if object == nil {
 		return fmt.Sprintf("%s %s is not there any more, or was made anew: it is left alone", workload.Kind, workload.Name), nil
 	}
-	holder := object.GetAnnotations()[snapshotv1alpha1.AnnotationRestoring]
-	switch {
-	case holder == restore.Name:
-	case holder != "":
+	switch holder := object.GetAnnotations()[snapshotv1alpha1.AnnotationRestoring]; {
+	case holder != "" && holder != restore.Name:
 		return fmt.Sprintf("%s %s is held by SnapshotRestore %s: it is left alone", workload.Kind, workload.Name, holder), nil
-	case workload.State != snapshotv1alpha1.WorkloadStopped:
+	case holder == "" && workload.State != snapshotv1alpha1.WorkloadStopped:
 		// It was never marked, or was started before and only the journal does not know.
 		return "", nil
 	}
-	// One that lost its mark, as where somebody writes annotations whole, was stopped all the same.
+	return w.start(ctx, restore, workload, object)
+}
+
+// start scales up what is at 0. One that lost its mark, as where somebody writes annotations whole, was stopped all the same.
+func (w *Workloads) start(
+	ctx context.Context, restore types.NamespacedName, workload *snapshotv1alpha1.StoppedWorkload, object client.Object,
+) (note string, err error) {
 	replicas, err := w.replicas(ctx, object)
 	if err != nil {
 		return "", fmt.Errorf("reading the scale of %s %s: %w", workload.Kind, workload.Name, err)

@@ -13,7 +13,7 @@ import (
 )
 
 // ofSnapshots gives a loop of package snapshot what these loops share, made with the first of them that is on.
-func ofSnapshots(make func(snapshot.Options) (manager.Runnable, error)) func(*parts) (manager.Runnable, error) {
+func ofSnapshots(newLoop func(snapshot.Options) (manager.Runnable, error)) func(*parts) (manager.Runnable, error) {
 	return func(p *parts) (manager.Runnable, error) {
 		if p.snapshots == nil {
 			shared, err := p.makeSnapshots()
@@ -22,7 +22,7 @@ func ofSnapshots(make func(snapshot.Options) (manager.Runnable, error)) func(*pa
 			}
 			p.snapshots = shared
 		}
-		return make(*p.snapshots)
+		return newLoop(*p.snapshots)
 	}
 }
 
