@@ -154,9 +154,11 @@ func enterCut(status *snapshotv1alpha1.ApplicationSnapshotStatus, consistency sn
 	}
 }
 
-// unfrozen is what a snapshot is worth whose application may have written meanwhile.
+// unfrozen is what a snapshot is worth whose application may have written meanwhile. That of a restore in place is taken while
+// nothing runs.
 func unfrozen(snapshot *snapshotv1alpha1.ApplicationSnapshot) snapshotv1alpha1.Consistency {
-	if snapshot.Spec.Mode == snapshotv1alpha1.ModeGroup || len(snapshot.Status.Members) == 1 {
+	stopped := snapshot.Labels[snapshotv1alpha1.LabelRestore] != ""
+	if stopped || snapshot.Spec.Mode == snapshotv1alpha1.ModeGroup || len(snapshot.Status.Members) == 1 {
 		return snapshotv1alpha1.ConsistencyCrash
 	}
 	return snapshotv1alpha1.ConsistencyUnknown
