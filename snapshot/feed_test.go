@@ -151,7 +151,7 @@ func TestWhatIsFrozenComesFirst(t *testing.T) {
 		default:
 		}
 		return reconcile.Result{}, nil
-	}), frozenFirst(feed.snapshots))
+	}), listenedBy(feed.snapshots, itself[*snapshotv1alpha1.ApplicationSnapshot], ofSnapshot))
 	if got := <-first; got != "frozen" {
 		t.Errorf("looked at %s first, want what is frozen", got)
 	}

@@ -63,8 +63,8 @@ func NewTaking(o Options) (manager.Runnable, error) {
 		name: "applicationsnapshot", feed: o.Feed, reconciler: reconciler, workers: int(o.Config.Workers),
 		sources: []source.Source{
 			admitted.source(),
-			frozenFirst(o.Feed.snapshots),
-			listenedFirst(o.Feed.csiSnapshots, o.Feed.snapshotOf),
+			listenedBy(o.Feed.snapshots, itself[*snapshotv1alpha1.ApplicationSnapshot], ofSnapshot),
+			listenedBy(o.Feed.csiSnapshots, o.Feed.snapshotOf, func(*snapshotv1.VolumeSnapshot) int { return begun }),
 		},
 	}, nil
 }

@@ -22,12 +22,27 @@ import (
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
+// How soon a loop looks at an object, before all that have less.
+const (
+	ordinary = iota
+	// begun is for news that end what has begun: who waits until thousands were looked at for the first time holds his place
+	// for as long.
+	begun
+	// frozen is for an application that stands still, as where a manager begins that finds one among thousands of snapshots.
+	frozen
+)
+
 // listened is a source of the objects of a custom resource. whom says which objects of the loop an object concerns.
 func listened[O client.Object](kind *kindFeed[O], whom func(O) []types.NamespacedName) source.Source {
+	return listenedBy(kind, whom, func(O) int { return ordinary })
+}
+
+// listenedBy is listened, with how soon the objects are looked at.
+func listenedBy[O client.Object](kind *kindFeed[O], whom func(O) []types.NamespacedName, urgency func(O) int) source.Source {
 	return source.Func(func(ctx context.Context, woken queue) error {
 		stop := kind.listen(func(object O) {
 			for _, name := range whom(object) {
-				woken.Add(reconcile.Request{NamespacedName: name})
+				add(woken, name, urgency(object))
 			}
 		})
 		context.AfterFunc(ctx, stop)
@@ -35,46 +50,21 @@ func listened[O client.Object](kind *kindFeed[O], whom func(O) []types.Namespace
 	})
 }
 
-// frozenFirst is a source of the ApplicationSnapshots. One whose journal says that something is frozen is looked at before all
-// that wait, as when a manager begins that finds thousands of them.
-func frozenFirst(kind *kindFeed[*snapshotv1alpha1.ApplicationSnapshot]) source.Source {
-	return source.Func(func(ctx context.Context, woken queue) error {
-		stop := kind.listen(func(object *snapshotv1alpha1.ApplicationSnapshot) {
-			request := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(object)}
-			byPriority, ok := woken.(priorityqueue.PriorityQueue[reconcile.Request])
-			if ok && hooks.NeedsThaw(&object.Status) {
-				byPriority.AddWithOpts(priorityqueue.AddOpts{Priority: new(1)}, request)
-				return
-			}
-			woken.Add(request)
-		})
-		context.AfterFunc(ctx, stop)
-		return nil
-	})
-}
-
-// listenedFirst is listened, for objects whose news end what has begun.
-func listenedFirst[O client.Object](kind *kindFeed[O], whom func(O) []types.NamespacedName) source.Source {
-	return source.Func(func(ctx context.Context, woken queue) error {
-		stop := kind.listen(func(object O) {
-			for _, name := range whom(object) {
-				addFirst(woken, name)
-			}
-		})
-		context.AfterFunc(ctx, stop)
-		return nil
-	})
-}
-
-// addFirst has an object looked at before all that was added otherwise. When thousands begin at once, those whose turn it is
-// do not hold their places while the others are looked at for the first time.
-func addFirst(woken queue, name types.NamespacedName) {
+func add(woken queue, name types.NamespacedName, urgency int) {
 	request := reconcile.Request{NamespacedName: name}
 	if ordered, ok := woken.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
-		ordered.AddWithOpts(priorityqueue.AddOpts{Priority: new(1)}, request)
+		ordered.AddWithOpts(priorityqueue.AddOpts{Priority: &urgency}, request)
 		return
 	}
 	woken.Add(request)
+}
+
+// ofSnapshot is the urgency of an ApplicationSnapshot.
+func ofSnapshot(snapshot *snapshotv1alpha1.ApplicationSnapshot) int {
+	if hooks.NeedsThaw(&snapshot.Status) {
+		return frozen
+	}
+	return ordinary
 }
 
 // itself is whom for the objects that a loop looks after.
@@ -91,7 +81,7 @@ func informed[O client.Object](informer cache.SharedIndexInformer, whom func(O) 
 			}
 			if known, ok := object.(O); ok {
 				for _, name := range whom(known) {
-					woken.Add(reconcile.Request{NamespacedName: name})
+					add(woken, name, ordinary)
 				}
 			}
 		}
@@ -117,7 +107,7 @@ func (w *waker) wake(name types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.woken != nil {
-		addFirst(w.woken, name)
+		add(w.woken, name, begun)
 	}
 }
 
