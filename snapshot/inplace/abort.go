@@ -52,7 +52,11 @@ func (p *procedure) abort(ctx context.Context) (outcome, error) {
 	}
 	p.condition(snapshotv1alpha1.ConditionRestored, metav1.ConditionFalse, ReasonFailed, why)
 	p.condition(snapshotv1alpha1.ConditionUndoable, metav1.ConditionFalse, ReasonFailed, "Nothing was replaced")
-	return onward, p.enter(ctx, snapshotv1alpha1.RestoreFailed, ReasonFailed, "everything is as it was before: %s", why)
+	if err := p.enter(ctx, snapshotv1alpha1.RestoreFailed, ReasonFailed, "everything is as it was before: %s", why); err != nil {
+		return outcome{}, err
+	}
+	p.tellLeft()
+	return onward, nil
 }
 
 // takeBack gives the claims their old volumes, and removes what was made. It says what is to be waited for.

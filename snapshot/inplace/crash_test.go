@@ -122,6 +122,18 @@ var crashTests = []struct {
 		},
 	},
 	{
+		name: "a rollback that ends at the deadline", mode: storagev1.VolumeBindingImmediate,
+		prepare: func(w *world) {
+			w.until("completed", w.phase(snapshotv1alpha1.RestoreCompleted))
+			w.stuckPods = true
+			w.change(func(r *snapshotv1alpha1.SnapshotRestore) { r.Spec.Rollback = true })
+			w.until("stopped", func() bool { return *w.set().Spec.Replicas == 0 })
+			w.clock.Step(48 * time.Hour)
+		},
+		run:  func(w *world) { w.until("completed", w.phase(snapshotv1alpha1.RestoreCompleted)) },
+		want: after,
+	},
+	{
 		name: "deleted while it waits for the safety snapshot", mode: storagev1.VolumeBindingImmediate,
 		prepare: func(w *world) {
 			w.stuckSnapshots = true

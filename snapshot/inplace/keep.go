@@ -5,7 +5,6 @@ package inplace
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,22 +41,10 @@ func (p *procedure) tooLate(ctx context.Context) (outcome, error) {
 	return p.cannotRollBack(ctx, "the old volumes were given up")
 }
 
-// giveUp lets the old volumes go, and the safety snapshot. A volume is kept all the same where its claim has not the one that
-// this restore gave it: then nobody knows what else there is of it.
+// giveUp lets the old volumes go, and the safety snapshot.
 func (p *procedure) giveUp(ctx context.Context) (outcome, error) {
-	var kept []string
-	for i := range p.status().Claims {
-		planned := &p.status().Claims[i]
-		out, err := p.giveUpVolume(ctx, planned, planned.NewVolume, planned.OldVolume, planned.OldReclaimPolicy)
-		if err != nil || out.after > 0 {
-			return out, err
-		}
-		if !out.again {
-			kept = append(kept, planned.OldVolume)
-		}
-	}
-	if err := p.forgetSafety(ctx); err != nil {
-		return outcome{}, err
+	if out, err := p.giveUpAll(ctx, forward); !out.again || err != nil {
+		return out, err
 	}
 	p.condition(snapshotv1alpha1.ConditionUndoable, metav1.ConditionFalse, ReasonGivenUp, "The old volumes were given up")
 	p.say("restored; the old volumes were given up")
@@ -65,35 +52,59 @@ func (p *procedure) giveUp(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	p.event(corev1.EventTypeNormal, ReasonGivenUp, "the old volumes were given up: the restore cannot be undone any more")
-	p.tellKept(kept)
+	p.tellLeft()
 	return outcome{}, nil
 }
 
-// giveUpVolume lets a volume go whose claim has another. The outcome is onward where that is done, and nothing where the volume is
-// kept.
-func (p *procedure) giveUpVolume(ctx context.Context, planned *snapshotv1alpha1.RestoredClaim, has, volume, policy string) (outcome, error) {
-	claim, err := p.claim(ctx, p.restore().Namespace, planned.Name)
-	if err != nil {
-		return outcome{}, err
+// giveUpAll lets the volumes go that the claims had before they went that way, and the safety snapshot. Where a claim has not the
+// volume that this restore gave it, nobody knows what else there is of it: its other volume is left then, and the safety snapshot.
+func (p *procedure) giveUpAll(ctx context.Context, way direction) (outcome, error) {
+	lost := false
+	for i := range p.status().Claims {
+		planned := &p.status().Claims[i]
+		had, has := way(planned)
+		safe, err := p.has(ctx, planned, has)
+		if err != nil {
+			return outcome{}, err
+		}
+		if !safe {
+			lost = true
+			p.leaveVolume(had, "claim %s was deleted, made anew or restored again since", planned.Name)
+			continue
+		}
+		policy := planned.OldReclaimPolicy
+		if had == planned.NewVolume {
+			policy = planned.NewReclaimPolicy
+		}
+		if done, err := p.letGo(ctx, had, policy, planned.OldUID); err != nil {
+			return outcome{}, err
+		} else if !done {
+			return p.wait(ctx, later, "waiting for volume %s to be released", had)
+		}
 	}
-	if claim == nil || claim.UID != planned.UID || claim.Spec.VolumeName != has || claim.Status.Phase != corev1.ClaimBound {
-		return outcome{}, nil
+	if !lost {
+		return onward, p.forgetSafety(ctx)
 	}
-	done, err := p.letGo(ctx, volume, policy, planned.OldUID)
-	if err != nil {
-		return outcome{}, err
-	}
-	if !done {
-		return p.wait(ctx, later, "waiting for volume %s to be released", volume)
+	if p.status().SafetySnapshotName != "" {
+		p.left = append(p.left, "the safety snapshot "+p.status().SafetySnapshotName+" is left, too")
 	}
 	return onward, nil
 }
 
-func (p *procedure) tellKept(volumes []string) {
-	if len(volumes) > 0 {
-		p.event(corev1.EventTypeWarning, ReasonVolumeKept, "claims are gone, were made anew or restored again since, so these volumes are left with the reclaim policy Retain: %s",
-			strings.Join(volumes, ", "))
+// has says that the claim is the one that this restore made, and has that volume, which is there and stays.
+func (p *procedure) has(ctx context.Context, planned *snapshotv1alpha1.RestoredClaim, name string) (bool, error) {
+	claim, err := p.claim(ctx, p.restore().Namespace, planned.Name)
+	if err != nil {
+		return false, err
 	}
+	if claim == nil || claim.UID != planned.UID || claim.Spec.VolumeName != name || claim.Status.Phase != corev1.ClaimBound || !claim.DeletionTimestamp.IsZero() {
+		return false, nil
+	}
+	volume, err := p.volume(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	return volume != nil && volume.DeletionTimestamp.IsZero() && volume.Spec.ClaimRef != nil && volume.Spec.ClaimRef.UID == claim.UID, nil
 }
 
 // keepRolledBack keeps the volumes that were made from the snapshot for as long: what was written to them since is nowhere else.
@@ -106,24 +117,13 @@ func (p *procedure) keepRolledBack(ctx context.Context) (outcome, error) {
 	if left := since.Add(p.restore().Spec.InPlace.RollbackWindow.Duration).Sub(p.Clock.Now()); left > 0 {
 		return outcome{after: max(left, time.Millisecond)}, nil
 	}
-	var kept []string
-	for i := range p.status().Claims {
-		planned := &p.status().Claims[i]
-		out, err := p.giveUpVolume(ctx, planned, planned.OldVolume, planned.NewVolume, planned.NewReclaimPolicy)
-		if err != nil || out.after > 0 {
-			return out, err
-		}
-		if !out.again {
-			kept = append(kept, planned.NewVolume)
-		}
-	}
-	if err := p.forgetSafety(ctx); err != nil {
-		return outcome{}, err
+	if out, err := p.giveUpAll(ctx, backward); !out.again || err != nil {
+		return out, err
 	}
 	p.condition(snapshotv1alpha1.ConditionUndoable, metav1.ConditionFalse, ReasonGivenUp, "The volumes made from the snapshot were given up")
 	if err := p.save(ctx); err != nil {
 		return outcome{}, err
 	}
-	p.tellKept(kept)
+	p.tellLeft()
 	return outcome{}, nil
 }

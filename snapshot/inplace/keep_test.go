@@ -118,15 +118,52 @@ func TestTheOnlyCopyIsKept(t *testing.T) {
 			if diff := cmp.Diff(tc.want, w.holds()); diff != "" {
 				t.Errorf("claims and volumes (-want +got):\n%s", diff)
 			}
-			const want = "these volumes are left with the reclaim policy Retain: old-data-db-0"
+			const want = "left with the reclaim policy Retain: old-data-db-0, as claim data-db-0 was deleted, made anew or restored again since"
 			if told := w.told(); strings.Count(told, want) != 1 {
-				t.Errorf("events, which should say once that %s:\n%s", want, told)
+				t.Errorf("events, which should say once %q:\n%s", want, told)
+			}
+			if w.safety() == nil {
+				t.Error("the safety snapshot is gone, though nobody knows what else there is of the claim")
 			}
 		})
 	}
 }
 
-// TestTheOnlyCopyIsKeptAfterARollback is the same the other way round: what was restored is kept.
+// TestTheOnlyCopyIsKeptWhileItIsBeingLost has the restored content on its way out when the window ends.
+func TestTheOnlyCopyIsKeptWhileItIsBeingLost(t *testing.T) {
+	for name, act := range map[string]func(*world){
+		"the claim is being deleted, and a pod uses it": func(w *world) { w.must(w.api.Delete(w.t.Context(), w.claim("data-db-0"))) },
+		"the volume is being deleted": func(w *world) {
+			w.updateVolume(w.member("data-db-0").NewVolume, func(v *corev1.PersistentVolume) { v.Finalizers = []string{"kubernetes.io/pv-protection"} })
+			w.must(w.api.Delete(w.t.Context(), w.volume(w.member("data-db-0").NewVolume)))
+		},
+		"the volume is gone, and the claim not yet Lost": func(w *world) { w.loseVolumeOf("data-db-0") },
+		"a person made the claim anew for the volume":    func(w *world) { w.makeAnewFor("data-db-0") },
+		"the claim has a third volume": func(w *world) {
+			w.create(w.volumeFor(w.claim("data-db-0"), "third", "empty"))
+			w.updateClaim("data-db-0", func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "third" })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := completed(t)
+			act(w)
+			w.clock.Step(2 * time.Hour)
+			w.rounds(4)
+			if got := w.reason(snapshotv1alpha1.ConditionUndoable); got != ReasonGivenUp {
+				t.Errorf("Undoable is False for %s, want %s", got, ReasonGivenUp)
+			}
+			if old := w.volume("old-data-db-0"); old == nil || old.Spec.PersistentVolumeReclaimPolicy != retain {
+				t.Errorf("the old volume is %v, want it kept", old)
+			}
+			if w.volume("old-data-db-1") != nil {
+				t.Error("the old volume of the claim that has its content is kept, too")
+			}
+		})
+	}
+}
+
+// TestTheOnlyCopyIsKeptAfterARollback is the same the other way round: what was restored is kept, and the safety snapshot, which is all
+// that is left of the present.
 func TestTheOnlyCopyIsKeptAfterARollback(t *testing.T) {
 	w := completed(t)
 	w.askRollback()
@@ -141,8 +178,8 @@ func TestTheOnlyCopyIsKeptAfterARollback(t *testing.T) {
 	if diff := cmp.Diff(want, w.holds()); diff != "" {
 		t.Errorf("claims and volumes (-want +got):\n%s", diff)
 	}
-	if w.safety() != nil {
-		t.Error("the safety snapshot is left for ever")
+	if w.safety() == nil {
+		t.Error("the safety snapshot was deleted, which had the only copy of the present")
 	}
 }
 
@@ -162,19 +199,6 @@ func TestAnotherNamespacesVolumeIsLeftAlone(t *testing.T) {
 	w.rounds(4)
 	if left := w.volume("gold"); left == nil || left.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimRetain {
 		t.Errorf("the volume of another namespace is %+v, want it as it was", left)
-	}
-}
-
-// TestASafetySnapshotThatSomebodyTookOverStays: without the pin that Roost set it is a person's.
-func TestASafetySnapshotThatSomebodyTookOverStays(t *testing.T) {
-	w := completed(t)
-	safety := w.safety()
-	delete(safety.Annotations, snapshotv1alpha1.AnnotationPinned)
-	w.must(w.api.Update(t.Context(), safety))
-	w.clock.Step(2 * time.Hour)
-	w.rounds(4)
-	if w.safety() == nil {
-		t.Error("the safety snapshot was deleted")
 	}
 }
 

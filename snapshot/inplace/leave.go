@@ -62,7 +62,8 @@ func (p *procedure) keptVolumes(ctx context.Context) ([]string, error) {
 	for i := range p.status().Claims {
 		claim := &p.status().Claims[i]
 		name := map[snapshotv1alpha1.RestorePhase]string{
-			snapshotv1alpha1.RestoreCompleted: claim.OldVolume, snapshotv1alpha1.RestoreRolledBack: claim.NewVolume,
+			snapshotv1alpha1.RestoreCompleted: claim.OldVolume, snapshotv1alpha1.RestoreRollingBack: claim.OldVolume,
+			snapshotv1alpha1.RestoreRolledBack: claim.NewVolume,
 		}[p.status().Phase]
 		if name == "" {
 			continue

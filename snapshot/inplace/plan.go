@@ -121,6 +121,9 @@ func (p *procedure) planClaim(ctx context.Context, member *snapshotv1alpha1.Snap
 	if err := restorable(claim, member.ClaimName); err != nil {
 		return nil, err
 	}
+	if err := p.refuseMark(ctx, claim); err != nil {
+		return nil, err
+	}
 	volume, err := p.volume(ctx, claim.Spec.VolumeName)
 	if err != nil {
 		return nil, err
@@ -155,8 +158,6 @@ func restorable(claim *corev1.PersistentVolumeClaim, name string) error {
 		return problemf(ReasonClaim, "claim %s is being deleted", name)
 	case claim.Status.Phase != corev1.ClaimBound || claim.Spec.VolumeName == "":
 		return problemf(ReasonClaim, "claim %s is %s, not Bound", name, claim.Status.Phase)
-	case claim.Annotations[snapshotv1alpha1.AnnotationRestoring] != "":
-		return problemf(ReasonHeld, "claim %s is being restored by SnapshotRestore %s", name, claim.Annotations[snapshotv1alpha1.AnnotationRestoring])
 	case claim.Spec.StorageClassName == nil || *claim.Spec.StorageClassName == "":
 		return problemf(ReasonClaim, "claim %s has no StorageClass, so no volume can be made for it", name)
 	}
@@ -164,6 +165,27 @@ func restorable(claim *corev1.PersistentVolumeClaim, name string) error {
 		return problemf(ReasonClaim, "claim %s is a generic ephemeral volume of pod %s, and goes with it", name, owner.Name)
 	}
 	return nil
+}
+
+// refuseMark refuses a claim that is held. A plan has held nothing yet, so a mark with its own name is that of an earlier restore, which
+// was removed by force: what that one left half done is for a person to look at.
+func (p *procedure) refuseMark(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
+	holder := claim.Annotations[snapshotv1alpha1.AnnotationRestoring]
+	if holder == "" {
+		return nil
+	}
+	var err error
+	if holder != p.restore().Name {
+		err = p.Client.Get(ctx, types.NamespacedName{Namespace: claim.Namespace, Name: holder}, &snapshotv1alpha1.SnapshotRestore{})
+	}
+	switch {
+	case holder == p.restore().Name || apierrors.IsNotFound(err):
+		return problemf(ReasonHeld, "claim %s was being restored by a SnapshotRestore %s that is gone: see that all is as it should be, and take its annotation %s away",
+			claim.Name, holder, snapshotv1alpha1.AnnotationRestoring)
+	case err != nil:
+		return fmt.Errorf("reading SnapshotRestore %s: %w", holder, err)
+	}
+	return problemf(ReasonHeld, "claim %s is being restored by SnapshotRestore %s", claim.Name, holder)
 }
 
 func fits(claim *corev1.PersistentVolumeClaim, volume *corev1.PersistentVolume, member *snapshotv1alpha1.SnapshotMember) error {

@@ -124,9 +124,22 @@ var refusals = map[string]struct {
 	},
 	"a claim that another restore holds": {
 		prepare: func(w *world) {
+			w.create(&snapshotv1alpha1.SnapshotRestore{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "other"}})
 			w.updateClaim("data-db-1", func(c *corev1.PersistentVolumeClaim) { c.Annotations[snapshotv1alpha1.AnnotationRestoring] = "other" })
 		},
 		want: "claim data-db-1 is being restored by SnapshotRestore other",
+	},
+	"a claim with the mark of a restore that is gone": {
+		prepare: func(w *world) {
+			w.updateClaim("data-db-1", func(c *corev1.PersistentVolumeClaim) { c.Annotations[snapshotv1alpha1.AnnotationRestoring] = "other" })
+		},
+		want: "claim data-db-1 was being restored by a SnapshotRestore other that is gone: see that all is as it should be, and take its annotation roost.dev/restoring away",
+	},
+	"a claim with the mark of an earlier restore of this name": {
+		prepare: func(w *world) {
+			w.updateClaim("data-db-1", func(c *corev1.PersistentVolumeClaim) { c.Annotations[snapshotv1alpha1.AnnotationRestoring] = "undo" })
+		},
+		want: "claim data-db-1 was being restored by a SnapshotRestore undo that is gone",
 	},
 	"a volume of another driver": {
 		prepare: func(w *world) {

@@ -29,6 +29,8 @@ const longestMessage = 1024
 type procedure struct {
 	*Reconciler
 	journal *journal.Journal[*snapshotv1alpha1.SnapshotRestore]
+	// left are volumes that are left with the reclaim policy Retain, and why. They are told of when the step is done.
+	left []string
 }
 
 // outcome is what a step came to.
@@ -102,14 +104,34 @@ func (p *procedure) meet(ctx context.Context, problem *restore.Problem) (outcome
 	case problem.Reason == restore.ReasonNamespaceTerminates && !p.beforeSwap():
 		return p.abandon(ctx, problem.Message)
 	case !problem.Final || p.aborting():
-		// Whoever waits for a quota or a node holds up no other restore.
-		p.Limits.Leave(p.key())
+		if err := p.makeRoom(ctx); err != nil {
+			return outcome{}, err
+		}
 		return p.wait(ctx, later, "%s", problem.Message)
 	case p.beforeSwap() || p.status().Phase == snapshotv1alpha1.RestoreSwapping:
 		return onward, p.beginAbort(ctx, problem.Reason, problem.Message)
 	default:
 		return p.wait(ctx, later, "%s", problem.Message)
 	}
+}
+
+// makeRoom gives the place back where nothing is in flight: whoever waits for a quota or a node holds up no other restore.
+func (p *procedure) makeRoom(ctx context.Context) error {
+	for i := range p.status().Claims {
+		planned := &p.status().Claims[i]
+		if planned.State != snapshotv1alpha1.ClaimPopulating || p.aborting() {
+			continue
+		}
+		temporary, err := p.claim(ctx, p.restore().Namespace, planned.TemporaryClaim)
+		if err != nil {
+			return err
+		}
+		if temporary != nil && temporary.Status.Phase != corev1.ClaimBound {
+			return nil
+		}
+	}
+	p.Limits.Leave(p.key())
+	return nil
 }
 
 // beforeSwap says that no claim has been deleted yet.

@@ -94,7 +94,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if isDone(found) {
 		return reconcile.Result{}, r.dismiss(ctx, found)
 	}
-	if !controllerutil.ContainsFinalizer(found, snapshotv1alpha1.FinalizerRestore) {
+	if !controllerutil.ContainsFinalizer(found, snapshotv1alpha1.FinalizerRestore) && !isGivenUp(found) {
 		if !found.DeletionTimestamp.IsZero() {
 			return reconcile.Result{}, nil
 		}
@@ -108,15 +108,29 @@ func (r *Reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 
 // isDone says that nothing is left to do or to undo. One that is asked for a rollback is told that it is too late.
 func isDone(object *snapshotv1alpha1.SnapshotRestore) bool {
-	undoable := meta.FindStatusCondition(object.Status.Conditions, snapshotv1alpha1.ConditionUndoable)
 	switch object.Status.Phase {
-	case snapshotv1alpha1.RestoreFailed, snapshotv1alpha1.RestoreRolledBack:
-		return object.Status.Phase == snapshotv1alpha1.RestoreFailed || undoable != nil && undoable.Reason == ReasonGivenUp
+	case snapshotv1alpha1.RestoreFailed:
+		return true
+	case snapshotv1alpha1.RestoreRolledBack:
+		return isGivenUp(object)
 	case snapshotv1alpha1.RestoreCompleted:
-		return undoable != nil && undoable.Reason == ReasonGivenUp && !object.Spec.Rollback
+		return isGivenUp(object) && !object.Spec.Rollback || undoableFor(object) == ReasonCannotRollBack
 	default:
 		return false
 	}
+}
+
+// isGivenUp says that the volumes were given up which the claims do not have any more.
+func isGivenUp(object *snapshotv1alpha1.SnapshotRestore) bool {
+	return undoableFor(object) == ReasonGivenUp
+}
+
+// undoableFor is why a restore can be undone, or not.
+func undoableFor(object *snapshotv1alpha1.SnapshotRestore) string {
+	if undoable := meta.FindStatusCondition(object.Status.Conditions, snapshotv1alpha1.ConditionUndoable); undoable != nil {
+		return undoable.Reason
+	}
+	return ""
 }
 
 // dismiss takes the finalizer off: without Roost, a namespace with this object could not be deleted any more.

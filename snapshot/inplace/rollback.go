@@ -6,9 +6,11 @@ package inplace
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
@@ -17,14 +19,12 @@ import (
 
 // beginRollback checks that every claim can have its old volume again: all of them, or none.
 func (p *procedure) beginRollback(ctx context.Context) (outcome, error) {
-	for i := range p.status().Claims {
-		why, err := p.noWayBack(ctx, &p.status().Claims[i])
-		if err != nil {
-			return outcome{}, err
-		}
-		if why != "" {
-			return p.cannotRollBack(ctx, why)
-		}
+	why, err := p.blocked(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	if why != "" {
+		return p.cannotRollBack(ctx, why)
 	}
 	if err := p.refuseOthers(ctx); err != nil {
 		return outcome{}, err
@@ -32,7 +32,18 @@ func (p *procedure) beginRollback(ctx context.Context) (outcome, error) {
 	if err := p.findWorkloads(ctx); err != nil {
 		return outcome{}, err
 	}
+	p.condition(snapshotv1alpha1.ConditionRestored, metav1.ConditionFalse, ReasonRollingBack, "The claims are getting their old volumes again")
 	return onward, p.enter(ctx, snapshotv1alpha1.RestoreRollingBack, ReasonRollingBack, "giving the claims their old volumes again: stopping %s", p.workloadNames())
+}
+
+// blocked says why there is no way back for one of the claims. Empty is that there is one for all.
+func (p *procedure) blocked(ctx context.Context) (string, error) {
+	for i := range p.status().Claims {
+		if why, err := p.noWayBack(ctx, &p.status().Claims[i]); err != nil || why != "" {
+			return why, err
+		}
+	}
+	return "", nil
 }
 
 // noWayBack says why a claim cannot have its old volume again.
@@ -67,10 +78,10 @@ func (p *procedure) rollBack(ctx context.Context) (outcome, error) {
 	if p.reasonOf(snapshotv1alpha1.ConditionUndoable) == ReasonCannotRollBack {
 		return p.endRollback(ctx)
 	}
-	if !p.exchanging() && !p.restore().DeletionTimestamp.IsZero() {
-		return onward, p.giveRollbackUp(ctx, "the SnapshotRestore was deleted")
-	}
 	if !p.exchanging() {
+		if why := p.outOfTime(); why != "" {
+			return onward, p.giveRollbackUp(ctx, why)
+		}
 		if out, err := p.stopAgain(ctx); !out.again || err != nil {
 			return out, err
 		}
@@ -86,8 +97,29 @@ func (p *procedure) rollBack(ctx context.Context) (outcome, error) {
 	p.status().CompletionTime = &now
 	p.condition(snapshotv1alpha1.ConditionRestored, metav1.ConditionFalse, ReasonRolledBack, "The claims have their old volumes again")
 	p.condition(snapshotv1alpha1.ConditionUndoable, metav1.ConditionFalse, ReasonRolledBack, "A rollback cannot be undone")
-	return onward, p.enter(ctx, snapshotv1alpha1.RestoreRolledBack, ReasonRolledBack, "rolled back; the volumes made from the snapshot are kept until %s",
+	err = p.enter(ctx, snapshotv1alpha1.RestoreRolledBack, ReasonRolledBack, "rolled back; the volumes made from the snapshot are kept until %s",
 		now.Add(p.restore().Spec.InPlace.RollbackWindow.Duration).UTC().Format("2006-01-02T15:04:05Z"))
+	if err != nil {
+		return outcome{}, err
+	}
+	p.tellLeft()
+	return onward, nil
+}
+
+// outOfTime says why a rollback that has changed no claim ends: the application is not held at 0 for ever.
+func (p *procedure) outOfTime() string {
+	if !p.restore().DeletionTimestamp.IsZero() {
+		return "the SnapshotRestore was deleted"
+	}
+	began := meta.FindStatusCondition(p.status().Conditions, snapshotv1alpha1.ConditionRestored)
+	if began == nil || began.Reason != ReasonRollingBack {
+		return ""
+	}
+	deadline := p.restore().Spec.Deadline.Duration
+	if p.Clock.Now().Before(began.LastTransitionTime.Add(deadline)) {
+		return ""
+	}
+	return fmt.Sprintf("the deadline of %s passed: %s", deadline, p.status().Message)
 }
 
 // settleOld ends a rollback: the old volumes get their reclaim policy again, and the workloads their replicas.
@@ -110,6 +142,14 @@ func (p *procedure) stopAgain(ctx context.Context) (outcome, error) {
 	if err != nil || quiet != "" {
 		return p.waitOr(ctx, quiet, err)
 	}
+	// It may have taken long, and from here on there is only forward.
+	why, err := p.blocked(ctx)
+	if err != nil {
+		return outcome{}, err
+	}
+	if why != "" {
+		return outcome{after: time.Millisecond}, p.giveRollbackUp(ctx, why)
+	}
 	for i := range p.status().Claims {
 		p.status().Claims[i].State = snapshotv1alpha1.ClaimRollingBack
 	}
@@ -129,12 +169,20 @@ func (p *procedure) exchanging() bool {
 
 // giveRollbackUp writes down that the rollback ends before it changed a claim.
 func (p *procedure) giveRollbackUp(ctx context.Context, why string) error {
+	kept, err := p.keptVolumes(ctx)
+	if err != nil {
+		return err
+	}
 	p.condition(snapshotv1alpha1.ConditionUndoable, metav1.ConditionFalse, ReasonCannotRollBack, why)
 	p.say("cannot roll back: %s", why)
 	if err := p.save(ctx); err != nil {
 		return err
 	}
 	p.event(corev1.EventTypeWarning, ReasonCannotRollBack, "cannot roll back: %s; nothing was changed", why)
+	if len(kept) > 0 {
+		p.event(corev1.EventTypeWarning, ReasonVolumeKept, "nobody gives up or brings back these volumes any more, which are left with the reclaim policy Retain: %s",
+			strings.Join(kept, ", "))
+	}
 	return nil
 }
 
@@ -143,5 +191,6 @@ func (p *procedure) endRollback(ctx context.Context) (outcome, error) {
 	if err := p.releaseAndStart(ctx); err != nil {
 		return outcome{}, err
 	}
+	p.condition(snapshotv1alpha1.ConditionRestored, metav1.ConditionTrue, ReasonCompleted, "The claims have the content of the snapshot")
 	return onward, p.enter(ctx, snapshotv1alpha1.RestoreCompleted, ReasonCannotRollBack, "%s", p.status().Message)
 }

@@ -31,8 +31,13 @@ func (p *procedure) start(ctx context.Context) (outcome, error) {
 	p.condition(snapshotv1alpha1.ConditionRestored, metav1.ConditionTrue, ReasonCompleted, "The claims have the content of the snapshot")
 	p.condition(snapshotv1alpha1.ConditionUndoable, metav1.ConditionTrue, ReasonCompleted,
 		"The old volumes are kept until "+until.UTC().Format("2006-01-02T15:04:05Z")+": rollback brings them back, confirm gives them up")
-	return onward, p.enter(ctx, snapshotv1alpha1.RestoreCompleted, ReasonCompleted, "restored, and the workloads have their replicas again; the old volumes are kept until %s",
+	err := p.enter(ctx, snapshotv1alpha1.RestoreCompleted, ReasonCompleted, "restored, and the workloads have their replicas again; the old volumes are kept until %s",
 		until.UTC().Format("2006-01-02T15:04:05Z"))
+	if err != nil {
+		return outcome{}, err
+	}
+	p.tellLeft()
+	return onward, nil
 }
 
 // policyAfter is the new volume's reclaim policy. Whoever set Retain on the old one by hand wants it for what takes its place.
@@ -56,7 +61,7 @@ func (p *procedure) settle(ctx context.Context, planned *snapshotv1alpha1.Restor
 	ref := volume.Spec.ClaimRef
 	if claim == nil || claim.Spec.VolumeName != name || claim.Status.Phase != corev1.ClaimBound || !claim.DeletionTimestamp.IsZero() ||
 		!p.isHere(volume) || ref.UID != claim.UID {
-		p.event(corev1.EventTypeWarning, ReasonVolumeKept, "claim %s does not have volume %s any more, which is left with the reclaim policy Retain", planned.Name, name)
+		p.leaveVolume(name, "claim %s does not have it any more", planned.Name)
 		return nil
 	}
 	return p.setPolicy(ctx, volume, corev1.PersistentVolumeReclaimPolicy(policy))

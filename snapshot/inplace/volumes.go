@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -45,7 +46,7 @@ func (p *procedure) isHere(volume *corev1.PersistentVolume) bool {
 	return volume.Spec.ClaimRef != nil && volume.Spec.ClaimRef.Namespace == p.restore().Namespace
 }
 
-// keepBack sets the policy Retain. A volume that is gone, or another namespace's, is a problem.
+// keepBack sets the policy Retain. A volume that is gone, or another namespace's, is a problem. One that a person made nobody's is not.
 func (p *procedure) keepBack(ctx context.Context, name string) (*corev1.PersistentVolume, error) {
 	volume, err := p.volume(ctx, name)
 	if err != nil {
@@ -54,7 +55,7 @@ func (p *procedure) keepBack(ctx context.Context, name string) (*corev1.Persiste
 	if volume == nil || !volume.DeletionTimestamp.IsZero() {
 		return nil, problemf(ReasonVolumeGone, "volume %s does not exist any more", name)
 	}
-	if !p.isHere(volume) {
+	if volume.Spec.ClaimRef != nil && !p.isHere(volume) {
 		return nil, problemf(ReasonVolumeGone, "volume %s is not that of a claim of namespace %s", name, p.restore().Namespace)
 	}
 	return volume, p.setPolicy(ctx, volume, retain)
@@ -70,7 +71,7 @@ func (p *procedure) letGo(ctx context.Context, name, policy string, of ...types.
 	}
 	ref := volume.Spec.ClaimRef
 	if !p.isHere(volume) || !slices.Contains(of, ref.UID) {
-		p.event(corev1.EventTypeWarning, ReasonVolumeKept, "volume %s belongs to somebody else by now, and is left with the reclaim policy Retain", name)
+		p.leaveVolume(name, "it belongs to somebody else by now")
 		return true, nil
 	}
 	wanted, err := p.wanted(ctx, volume)
@@ -78,7 +79,7 @@ func (p *procedure) letGo(ctx context.Context, name, policy string, of ...types.
 		return false, err
 	}
 	if wanted != "" {
-		p.event(corev1.EventTypeWarning, ReasonVolumeKept, "volume %s is named by claim %s, and is left with the reclaim policy Retain", name, wanted)
+		p.leaveVolume(name, "claim %s names it", wanted)
 		return true, nil
 	}
 	if volume.Status.Phase != corev1.VolumeReleased {
@@ -89,6 +90,22 @@ func (p *procedure) letGo(ctx context.Context, name, policy string, of ...types.
 	}
 	p.event(corev1.EventTypeNormal, ReasonGivenUp, "volume %s is let go with the reclaim policy %s", name, policy)
 	return true, nil
+}
+
+// leaveVolume notes a volume that is left with the reclaim policy Retain. tellLeft tells once all is done: a step that waits is
+// taken again from its beginning.
+func (p *procedure) leaveVolume(name, format string, args ...any) {
+	if note := name + ", as " + fmt.Sprintf(format, args...); !slices.Contains(p.left, note) {
+		p.left = append(p.left, note)
+	}
+}
+
+// tellLeft tells in one event of the volumes that are left: several of one reason are counted as one, with the first one's words.
+func (p *procedure) tellLeft() {
+	if len(p.left) > 0 {
+		p.event(corev1.EventTypeWarning, ReasonVolumeKept, "volumes are left with the reclaim policy Retain: %s", strings.Join(p.left, "; "))
+		p.left = nil
+	}
 }
 
 // wanted is a claim that has the volume or names it, read from the API server. Empty is none.

@@ -11,6 +11,7 @@ import (
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
 	"roost.dev/roost/snapshot/journal"
+	"roost.dev/roost/snapshot/restore"
 )
 
 // TestLetGo has a volume that is Released from the claim of the journal, and its neighbours, which are not.
@@ -78,4 +79,31 @@ func TestAVolumeInUseIsNotDiscarded(t *testing.T) {
 	}
 	w.settle()
 	w.wantWorld(after)
+}
+
+// TestVolumesOfOtherNamespaces are left as they are, whatever the status names.
+func TestVolumesOfOtherNamespaces(t *testing.T) {
+	w := completed(t)
+	claim := w.claim("data-db-0")
+	gold := w.volumeFor(claim, "gold", present)
+	gold.Spec.ClaimRef.Namespace = "elsewhere"
+	w.create(gold)
+	gold.Status.Phase = corev1.VolumeReleased
+	w.must(w.api.Status().Update(t.Context(), gold))
+	w.updateClaim("data-db-0", func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeName = "gold" })
+	version := w.volume("gold").ResourceVersion
+	p := &procedure{Reconciler: w.reconciler, journal: journal.Open[*snapshotv1alpha1.SnapshotRestore](w.client(), w.restore())}
+	_, err := p.keepBack(t.Context(), "gold")
+	if problem, ok := restore.AsProblem(err); !ok || problem.Reason != ReasonVolumeGone {
+		t.Errorf("keepBack said %v, want the problem %s", err, ReasonVolumeGone)
+	}
+	if done, err := p.letGo(t.Context(), "gold", "Recycle", claim.UID); err != nil || !done {
+		t.Errorf("letGo = %v, %v, want it done with", done, err)
+	}
+	if err := p.settle(t.Context(), w.member("data-db-0"), "gold", "Retain"); err != nil {
+		t.Error(err)
+	}
+	if got := w.volume("gold"); got.ResourceVersion != version {
+		t.Errorf("the volume is %+v, want it as it was", got.Spec)
+	}
 }

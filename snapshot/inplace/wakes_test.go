@@ -33,22 +33,4 @@ func TestWakes(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-
-	snapshot := &snapshotv1alpha1.ApplicationSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "friday"}}
-	restore := func(name, source string, phase snapshotv1alpha1.RestorePhase) snapshotv1alpha1.SnapshotRestore {
-		return snapshotv1alpha1.SnapshotRestore{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-			Spec:       snapshotv1alpha1.SnapshotRestoreSpec{Source: snapshotv1alpha1.SnapshotSource{Name: source}, InPlace: &snapshotv1alpha1.InPlace{}},
-			Status:     snapshotv1alpha1.SnapshotRestoreStatus{Phase: phase},
-		}
-	}
-	other := restore("new", "friday", snapshotv1alpha1.RestorePending)
-	other.Spec.InPlace, other.Spec.NewClaims = nil, &snapshotv1alpha1.NewClaims{}
-	got := RestoresFrom(snapshot, []snapshotv1alpha1.SnapshotRestore{
-		restore("undo", "friday", snapshotv1alpha1.RestorePending), restore("done", "friday", snapshotv1alpha1.RestoreCompleted),
-		restore("else", "monday", snapshotv1alpha1.RestorePending), other,
-	})
-	if diff := cmp.Diff(undo, got); diff != "" {
-		t.Errorf("restores of the snapshot (-want +got):\n%s", diff)
-	}
 }

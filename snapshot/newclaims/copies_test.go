@@ -310,13 +310,4 @@ func TestWhatWakesARestore(t *testing.T) {
 	if got := RestoreOf(&corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "test"}}); len(got) > 0 {
 		t.Errorf("another claim wakes %v", got)
 	}
-	over, other, abroad := *asked(), *asked(), *asked()
-	over.Status.Phase = snapshotv1alpha1.RestoreCompleted
-	other.Spec.Source.Name = "web"
-	abroad.Namespace, abroad.Spec.Source.Namespace = "test", "prod"
-	app := taken()[0].(*snapshotv1alpha1.ApplicationSnapshot)
-	got := RestoresFrom(app, []snapshotv1alpha1.SnapshotRestore{over, other, *asked(), abroad})
-	if want := []types.NamespacedName{theKey, {Namespace: "test", Name: "back"}}; !slices.Equal(got, want) {
-		t.Errorf("the snapshot wakes %v, want %v", got, want)
-	}
 }

@@ -9,7 +9,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
-	"roost.dev/roost/snapshot/restore"
 )
 
 // RestoreOf is the SnapshotRestore to look at when a claim or a VolumeSnapshot changed, or none.
@@ -28,16 +27,4 @@ func restoreIn(namespace string, object client.Object) []types.NamespacedName {
 		return nil
 	}
 	return []types.NamespacedName{{Namespace: namespace, Name: name}}
-}
-
-// RestoresFrom are those of the restores that wait for an ApplicationSnapshot, to be looked at when it changed.
-func RestoresFrom(snapshot *snapshotv1alpha1.ApplicationSnapshot, restores []snapshotv1alpha1.SnapshotRestore) []types.NamespacedName {
-	var found []types.NamespacedName
-	for i := range restores {
-		one := &restores[i]
-		if one.Spec.NewClaims != nil && !restore.Over(one) && restore.SourceKey(one) == client.ObjectKeyFromObject(snapshot) {
-			found = append(found, client.ObjectKeyFromObject(one))
-		}
-	}
-	return found
 }

@@ -36,19 +36,20 @@ func (w *Workloads) Stop(ctx context.Context, restore types.NamespacedName, work
 	if err != nil {
 		return fmt.Errorf("reading the scale of %s %s: %w", workload.Kind, workload.Name, err)
 	}
-	switch holder := object.GetAnnotations()[snapshotv1alpha1.AnnotationRestoring]; {
-	case holder == "":
-		if replicas != workload.Replicas {
-			workload.Replicas = replicas
-			if err := save(); err != nil {
-				return err
-			}
+	holder := object.GetAnnotations()[snapshotv1alpha1.AnnotationRestoring]
+	if holder != "" && holder != restore.Name {
+		return fmt.Errorf("%s %s %w, SnapshotRestore %s", workload.Kind, workload.Name, ErrHeld, holder)
+	}
+	if had := had(object, workload, replicas); had != workload.Replicas {
+		workload.Replicas = had
+		if err := save(); err != nil {
+			return err
 		}
+	}
+	if holder == "" {
 		if err := w.mark(ctx, object, restore.Name, workload.Replicas); err != nil {
 			return fmt.Errorf("marking %s %s: %w", workload.Kind, workload.Name, err)
 		}
-	case holder != restore.Name:
-		return fmt.Errorf("%s %s %w, SnapshotRestore %s", workload.Kind, workload.Name, ErrHeld, holder)
 	}
 	if replicas == 0 {
 		return nil
@@ -74,9 +75,25 @@ func (w *Workloads) Start(ctx context.Context, restore types.NamespacedName, wor
 		return fmt.Sprintf("%s %s is held by SnapshotRestore %s: it is left alone", workload.Kind, workload.Name, holder), nil
 	case holder == "" && workload.State != snapshotv1alpha1.WorkloadStopped:
 		// It was never marked, or was started before and only the journal does not know.
-		return "", nil
+		return w.atZero(ctx, workload, object)
 	}
 	return w.start(ctx, restore, workload, object)
+}
+
+// atZero tells of a workload that is at 0 though nothing says that this restore stopped it.
+func (w *Workloads) atZero(ctx context.Context, workload *snapshotv1alpha1.StoppedWorkload, object client.Object) (note string, err error) {
+	replicas, err := w.replicas(ctx, object)
+	if err != nil {
+		return "", fmt.Errorf("reading the scale of %s %s: %w", workload.Kind, workload.Name, err)
+	}
+	if replicas == 0 && workload.Replicas > 0 {
+		note = leftAt(workload, replicas)
+	}
+	return note, nil
+}
+
+func leftAt(workload *snapshotv1alpha1.StoppedWorkload, replicas int32) string {
+	return fmt.Sprintf("%s %s was scaled to %d meanwhile and had %d before: it is left so", workload.Kind, workload.Name, replicas, workload.Replicas)
 }
 
 // start scales up what is at 0. One that lost its mark, as where somebody writes annotations whole, was stopped all the same.
@@ -96,7 +113,7 @@ func (w *Workloads) start(
 			return "", err
 		}
 	case replicas != workload.Replicas:
-		note = fmt.Sprintf("%s %s was scaled to %d meanwhile and had %d before: it is left so", workload.Kind, workload.Name, replicas, workload.Replicas)
+		note = leftAt(workload, replicas)
 	}
 	return note, w.release(ctx, restore, workload, object)
 }
@@ -120,6 +137,22 @@ func (w *Workloads) release(ctx context.Context, restore types.NamespacedName, w
 		return fmt.Errorf("taking the mark off %s %s: %w", workload.Kind, workload.Name, err)
 	}
 	return nil
+}
+
+// had is how many replicas the workload had before anybody stopped it. One that was at 0 when the restore was planned and has its mark
+// was stopped by an earlier restore of that name, which was removed by force: the mark says what it had.
+func had(object client.Object, workload *snapshotv1alpha1.StoppedWorkload, replicas int32) int32 {
+	switch {
+	case object.GetAnnotations()[snapshotv1alpha1.AnnotationRestoring] == "":
+		return replicas
+	case replicas > 0 || workload.Replicas > 0:
+		return workload.Replicas
+	}
+	noted, err := strconv.ParseInt(object.GetAnnotations()[AnnotationReplicas], 10, 32)
+	if err != nil {
+		return 0
+	}
+	return max(int32(noted), 0)
 }
 
 // find reads the workload. It is nil where there is none of that name, or another one.

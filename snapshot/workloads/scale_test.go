@@ -176,7 +176,7 @@ func TestStartOfAWorkloadThatLostItsMark(t *testing.T) {
 		wantNote string
 	}{
 		"it was stopped":                 {state: snapshotv1alpha1.WorkloadStopped, want: 3},
-		"it was not stopped by anybody":  {state: snapshotv1alpha1.WorkloadPlanned},
+		"nothing says who stopped it":    {state: snapshotv1alpha1.WorkloadPlanned, wantNote: "StatefulSet db was scaled to 0 meanwhile and had 3 before: it is left so"},
 		"another restore has it by then": {state: snapshotv1alpha1.WorkloadStopped, holder: "other", wantNote: "StatefulSet db is held by SnapshotRestore other: it is left alone"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -197,6 +197,38 @@ func TestStartOfAWorkloadThatLostItsMark(t *testing.T) {
 				t.Errorf("note is %q, %v, want %q", note, err, tc.wantNote)
 			}
 			want(t, c, tc.want, tc.holder, "")
+		})
+	}
+}
+
+// TestAWorkloadThatARemovedRestoreStopped has a mark of that name, from before the restore: it gets what the mark says. One that the mark
+// does not say to have had replicas stays at 0.
+func TestAWorkloadThatARemovedRestoreStopped(t *testing.T) {
+	for name, tc := range map[string]struct {
+		mark string
+		want int32
+	}{
+		"with replicas":        {"3", 3},
+		"without":              {"0", 0},
+		"with a bad mark":      {"many", 0},
+		"with none of it":      {"", 0},
+		"with fewer than none": {"-3", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, w := newCluster(t, interceptor.Funcs{}, statefulSet("db", 0, func(s *appsv1.StatefulSet) {
+				s.Annotations = map[string]string{snapshotv1alpha1.AnnotationRestoring: "undo", AnnotationReplicas: tc.mark}
+			}))
+			workload, saved := journalled(0), int32(0)
+			if err := w.Stop(t.Context(), mine, workload, func() error { saved = workload.Replicas; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if saved != tc.want {
+				t.Errorf("saved %d replicas, want %d", saved, tc.want)
+			}
+			if _, err := w.Start(t.Context(), mine, workload); err != nil {
+				t.Fatal(err)
+			}
+			want(t, c, tc.want, "", "")
 		})
 	}
 }

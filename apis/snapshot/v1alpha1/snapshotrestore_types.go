@@ -196,7 +196,8 @@ type SnapshotRestoreSpec struct {
 	// +optional
 	Confirm bool `json:"confirm,omitempty"`
 	// deadline is how long it may take: into new claims until they are made, in place until the swap begins, with all that it
-	// waits for until then. A claim that waits for its first pod is not waited for.
+	// waits for until then. A claim that waits for its first pod is not waited for. A rollback that has changed no claim by then is
+	// ended.
 	// +optional
 	// +kubebuilder:default="24h"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('720h')",message="must be between 1s and 720h"
