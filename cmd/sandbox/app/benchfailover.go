@@ -9,7 +9,6 @@ import (
 	"runtime"
 
 	"github.com/spf13/cobra"
-	"k8s.io/client-go/discovery"
 
 	"roost.dev/roost/cmd/sandbox/bench"
 	"roost.dev/roost/cmd/sandbox/console"
@@ -42,7 +41,7 @@ func newBenchFailover(screen *console.Console, bin *string) *cobra.Command {
 			}
 			version := kubernetesVersion(running)
 			stop(screen, running)
-			return showReport(screen, report, version, err)
+			return showReport(screen, report, fmt.Sprintf("%d nodes, simulated by kwok; Kubernetes %s; %d CPUs.", bench.Nodes().Count, version, runtime.NumCPU()), err)
 		},
 	}
 	flags := command.Flags()
@@ -53,36 +52,4 @@ func newBenchFailover(screen *console.Console, bin *string) *cobra.Command {
 	flags.DurationVar(&opts.AloneFor, "alone-for", opts.AloneFor, "how long Kubernetes alone is watched")
 	flags.Uint64Var(&opts.Seed, "seed", opts.Seed, "what chance follows from")
 	return command
-}
-
-// showReport writes what was measured, also where that is not all because of an error.
-func showReport(screen *console.Console, report *bench.Report, version string, err error) error {
-	screen.Line("")
-	screen.Line("%d nodes, simulated by kwok; Kubernetes %s; %d CPUs.", bench.Nodes().Count, version, runtime.NumCPU())
-	screen.Line("")
-	screen.Line("%s", report.Markdown())
-	broken := report.Broken()
-	for _, reason := range broken {
-		screen.Verdict(false, reason)
-	}
-	if err != nil {
-		return fmt.Errorf("not everything was measured: %w", err)
-	}
-	if len(broken) > 0 {
-		return errNotHeld
-	}
-	return nil
-}
-
-// kubernetesVersion is the API server's, or why it is not known.
-func kubernetesVersion(running *sandbox.Sandbox) string {
-	api, err := discovery.NewDiscoveryClientForConfig(running.Config)
-	if err != nil {
-		return fmt.Sprintf("of unknown version (%v)", err)
-	}
-	version, err := api.ServerVersion()
-	if err != nil {
-		return fmt.Sprintf("of unknown version (%v)", err)
-	}
-	return version.GitVersion
 }

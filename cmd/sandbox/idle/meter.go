@@ -7,12 +7,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"io"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/clock"
+
+	"roost.dev/roost/cmd/sandbox/scrape"
 )
 
 const (
@@ -107,21 +109,14 @@ func (m *meter) waitForRenewal(ctx context.Context) error {
 }
 
 func (m *meter) scrape(ctx context.Context) (reading, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url, nil)
+	var now reading
+	err := scrape.Read(ctx, m.url, func(text io.Reader) error {
+		var err error
+		now, err = parse(text)
+		return err
+	})
 	if err != nil {
-		return reading{}, fmt.Errorf("asking for the manager's metrics: %w", err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return reading{}, fmt.Errorf("asking for the manager's metrics: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return reading{}, fmt.Errorf("asking for the manager's metrics: %s", response.Status)
-	}
-	now, err := parse(response.Body)
-	if err != nil {
-		return reading{}, fmt.Errorf("reading the manager's metrics: %w", err)
+		return reading{}, err
 	}
 	now.at = m.clock.Now()
 	return now, nil

@@ -4,13 +4,12 @@
 package idle
 
 import (
-	"bufio"
-	"fmt"
 	"io"
 	"net/http"
 	"regexp"
-	"strconv"
 	"time"
+
+	"roost.dev/roost/cmd/sandbox/scrape"
 )
 
 // request is a kind of request to the API server.
@@ -45,7 +44,6 @@ func (r *reading) writes() int {
 }
 
 var (
-	sampleLine  = regexp.MustCompile(`^(\w+)(\{.*\})? (\S+)$`)
 	methodLabel = regexp.MustCompile(`\bmethod="([^"]*)"`)
 	codeLabel   = regexp.MustCompile(`\bcode="([^"]*)"`)
 )
@@ -56,27 +54,8 @@ var needed = []string{"rest_client_requests_total", "process_cpu_seconds_total",
 // parse reads metrics in Prometheus' text format.
 func parse(text io.Reader) (reading, error) {
 	r := reading{requests: map[request]int{}}
-	found := map[string]bool{}
-	lines := bufio.NewScanner(text)
-	for lines.Scan() {
-		sample := sampleLine.FindStringSubmatch(lines.Text())
-		if sample == nil {
-			continue // a comment
-		}
-		value, err := strconv.ParseFloat(sample[3], 64)
-		if err != nil {
-			return reading{}, fmt.Errorf("the value of %s: %w", sample[1], err)
-		}
-		found[sample[1]] = true
-		r.take(sample[1], sample[2], value)
-	}
-	if err := lines.Err(); err != nil {
+	if err := scrape.Parse(text, needed, r.take); err != nil {
 		return reading{}, err
-	}
-	for _, name := range needed {
-		if !found[name] {
-			return reading{}, fmt.Errorf("there is no %s", name)
-		}
 	}
 	return r, nil
 }

@@ -4,15 +4,12 @@
 package tick
 
 import (
-	"bufio"
 	"context"
-	"fmt"
 	"io"
-	"net/http"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
+
+	"roost.dev/roost/cmd/sandbox/scrape"
 )
 
 // reading is what the manager's metrics said at a moment.
@@ -25,35 +22,14 @@ type reading struct {
 	resident int64
 }
 
-var sampleLine = regexp.MustCompile(`^(\w+)(\{.*\})? (\S+)$`)
-
 // needed are the metrics without which a reading says nothing. Nobody is in flight where there is no metric of that.
 var needed = []string{"roost_snapshot_operations_waiting", "process_cpu_seconds_total", "process_resident_memory_bytes"}
 
 // parse reads metrics in Prometheus' text format.
 func parse(text io.Reader) (reading, error) {
 	var r reading
-	found := map[string]bool{}
-	lines := bufio.NewScanner(text)
-	for lines.Scan() {
-		sample := sampleLine.FindStringSubmatch(lines.Text())
-		if sample == nil {
-			continue // a comment
-		}
-		value, err := strconv.ParseFloat(sample[3], 64)
-		if err != nil {
-			return reading{}, fmt.Errorf("the value of %s: %w", sample[1], err)
-		}
-		found[sample[1]] = true
-		r.take(sample[1], sample[2], value)
-	}
-	if err := lines.Err(); err != nil {
+	if err := scrape.Parse(text, needed, r.take); err != nil {
 		return reading{}, err
-	}
-	for _, name := range needed {
-		if !found[name] {
-			return reading{}, fmt.Errorf("there is no %s", name)
-		}
 	}
 	return r, nil
 }
@@ -78,21 +54,11 @@ func (r *reading) take(name, labels string, value float64) {
 
 // read asks the manager for its metrics.
 func read(ctx context.Context, url string) (reading, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return reading{}, fmt.Errorf("asking for the manager's metrics: %w", err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return reading{}, fmt.Errorf("asking for the manager's metrics: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return reading{}, fmt.Errorf("asking for the manager's metrics: %s", response.Status)
-	}
-	now, err := parse(response.Body)
-	if err != nil {
-		return reading{}, fmt.Errorf("reading the manager's metrics: %w", err)
-	}
-	return now, nil
+	var now reading
+	err := scrape.Read(ctx, url, func(text io.Reader) error {
+		var err error
+		now, err = parse(text)
+		return err
+	})
+	return now, err
 }
