@@ -307,6 +307,8 @@ func TestAManagerThatIsToldToEndThawsAtOnce(t *testing.T) {
 	if total >= 2*time.Second {
 		t.Fatalf("%s are not less than the 2s that a successor waits", total)
 	}
+	// The hang moves everybody's clock. It does so once the other pod is thawed, as its thaw has begun at the same time.
+	thawed := make(chan struct{})
 	for name, tc := range map[string]struct {
 		acts  map[string][]act
 		want  snapshotv1alpha1.FreezeState
@@ -314,7 +316,10 @@ func TestAManagerThatIsToldToEndThawsAtOnce(t *testing.T) {
 	}{
 		"all at once": {want: snapshotv1alpha1.Thawed},
 		"what hangs is the successor's": {
-			acts: map[string][]act{"thaw db-0": {{hangs: hastyRound}}},
+			acts: map[string][]act{
+				"thaw db-0": {{hangs: hastyRound, before: func() { <-thawed }}},
+				"stop db-1": {{effect: true, before: func() { close(thawed) }}},
+			},
 			want: snapshotv1alpha1.Thawing, still: []string{"db-0"},
 		},
 	} {
