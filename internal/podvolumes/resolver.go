@@ -63,7 +63,7 @@ type Resolver struct {
 // HasClaims says whether Resolve would return any volume for the pod, without looking anything up.
 func HasClaims(pod *corev1.Pod) bool {
 	for i := range pod.Spec.Volumes {
-		if claimName(pod, &pod.Spec.Volumes[i]) != "" {
+		if ClaimName(pod, &pod.Spec.Volumes[i]) != "" {
 			return true
 		}
 	}
@@ -76,7 +76,7 @@ func (r *Resolver) Resolve(pod *corev1.Pod) ([]Volume, error) {
 	var volumes []Volume
 	for i := range pod.Spec.Volumes {
 		source := &pod.Spec.Volumes[i]
-		name := claimName(pod, source)
+		name := ClaimName(pod, source)
 		if name == "" {
 			continue
 		}
@@ -89,7 +89,8 @@ func (r *Resolver) Resolve(pod *corev1.Pod) ([]Volume, error) {
 	return volumes, nil
 }
 
-func claimName(pod *corev1.Pod, source *corev1.Volume) string {
+// ClaimName is the claim behind a volume of a pod, by name or as a generic ephemeral volume. Empty is none.
+func ClaimName(pod *corev1.Pod, source *corev1.Volume) string {
 	switch {
 	case source.PersistentVolumeClaim != nil:
 		return source.PersistentVolumeClaim.ClaimName

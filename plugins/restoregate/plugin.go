@@ -14,10 +14,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/component-helpers/storage/ephemeral"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
+	"roost.dev/roost/internal/podvolumes"
 )
 
 const (
@@ -79,14 +79,8 @@ func (pl *RestoreGate) PreEnqueue(_ context.Context, pod *corev1.Pod) *fwk.Statu
 func claimsOf(pod *corev1.Pod) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for i := range pod.Spec.Volumes {
-			volume := &pod.Spec.Volumes[i]
-			var name string
-			switch {
-			case volume.PersistentVolumeClaim != nil:
-				name = volume.PersistentVolumeClaim.ClaimName
-			case volume.Ephemeral != nil:
-				name = ephemeral.VolumeClaimName(pod, volume)
-			default:
+			name := podvolumes.ClaimName(pod, &pod.Spec.Volumes[i])
+			if name == "" {
 				continue
 			}
 			if !yield(name) {

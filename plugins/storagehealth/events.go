@@ -10,10 +10,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
-	"k8s.io/component-helpers/storage/ephemeral"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/util"
+
+	"roost.dev/roost/internal/podvolumes"
 )
 
 // EventsToRegister are the events after which a pod that the plugin kept off nodes may fit. That storage is well again is no
@@ -72,10 +73,7 @@ func (pl *StorageHealth) afterClaimAdded(_ klog.Logger, pod *corev1.Pod, oldObj,
 		return fwk.QueueSkip, nil
 	}
 	return queueIf(slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
-		if v.PersistentVolumeClaim != nil {
-			return v.PersistentVolumeClaim.ClaimName == claim.Name
-		}
-		return v.Ephemeral != nil && ephemeral.VolumeClaimName(pod, &v) == claim.Name
+		return podvolumes.ClaimName(pod, &v) == claim.Name
 	})), nil
 }
 

@@ -11,10 +11,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/component-helpers/storage/ephemeral"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
+	"roost.dev/roost/internal/podvolumes"
 )
 
 // annotationContainer is kubectl's.
@@ -44,16 +44,8 @@ func (r *Runner) match(ctx context.Context, snapshot *snapshotv1alpha1.Applicati
 
 func uses(pod *corev1.Pod, members []snapshotv1alpha1.SnapshotMember) bool {
 	for i := range pod.Spec.Volumes {
-		name, volume := "", &pod.Spec.Volumes[i]
-		switch {
-		case volume.PersistentVolumeClaim != nil:
-			name = volume.PersistentVolumeClaim.ClaimName
-		case volume.Ephemeral != nil:
-			name = ephemeral.VolumeClaimName(pod, volume)
-		default:
-			continue
-		}
-		if slices.ContainsFunc(members, func(m snapshotv1alpha1.SnapshotMember) bool { return m.ClaimName == name }) {
+		name := podvolumes.ClaimName(pod, &pod.Spec.Volumes[i])
+		if name != "" && slices.ContainsFunc(members, func(m snapshotv1alpha1.SnapshotMember) bool { return m.ClaimName == name }) {
 			return true
 		}
 	}

@@ -12,8 +12,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/component-helpers/storage/ephemeral"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"roost.dev/roost/internal/podvolumes"
 )
 
 // Pods are those that use some claims. Pods that have ended are none of them.
@@ -46,10 +47,8 @@ func (w *Workloads) Pods(ctx context.Context, namespace string, claims []string)
 
 func uses(pod *corev1.Pod, claims []string) bool {
 	return slices.ContainsFunc(pod.Spec.Volumes, func(volume corev1.Volume) bool {
-		if volume.Ephemeral != nil {
-			return slices.Contains(claims, ephemeral.VolumeClaimName(pod, &volume))
-		}
-		return volume.PersistentVolumeClaim != nil && slices.Contains(claims, volume.PersistentVolumeClaim.ClaimName)
+		name := podvolumes.ClaimName(pod, &volume)
+		return name != "" && slices.Contains(claims, name)
 	})
 }
 
