@@ -7,9 +7,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
-	"unicode/utf8"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
+	"roost.dev/roost/snapshot/journal"
 	"roost.dev/roost/snapshot/preflight"
 )
 
@@ -49,13 +49,4 @@ func hash(text string) string {
 }
 
 // short cuts a message to what a member has room for.
-func short(message string) string {
-	if len(message) <= maxMessage {
-		return message
-	}
-	end := maxMessage - len("…")
-	for !utf8.RuneStart(message[end]) {
-		end--
-	}
-	return message[:end] + "…"
-}
+func short(message string) string { return journal.Cut(message, maxMessage) }

@@ -17,6 +17,7 @@ import (
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
 	"roost.dev/roost/snapshot/groupapi"
+	"roost.dev/roost/snapshot/journal"
 )
 
 // MaxMembers is how many claims one snapshot has at most.
@@ -207,7 +208,7 @@ func (k *check) failed(member snapshotv1alpha1.SnapshotMember, problem Problem) 
 		k.problems = append(k.problems, problem)
 		return
 	}
-	member.State, member.Message = snapshotv1alpha1.MemberFailed, short(problem.Message)
+	member.State, member.Message = snapshotv1alpha1.MemberFailed, journal.Cut(problem.Message, maxMemberMessage)
 	k.plan.Members = append(k.plan.Members, member)
 }
 

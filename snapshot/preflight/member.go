@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -145,18 +144,6 @@ func fewer(labels map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(labels))[maxLabels:] {
 		delete(labels, name)
 	}
-}
-
-// short cuts a message to what a member has room for.
-func short(message string) string {
-	if len(message) <= maxMemberMessage {
-		return message
-	}
-	end := maxMemberMessage - len("…")
-	for !utf8.RuneStart(message[end]) {
-		end--
-	}
-	return message[:end] + "…"
 }
 
 func classOf(claim *corev1.PersistentVolumeClaim) string {

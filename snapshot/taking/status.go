@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
+	"roost.dev/roost/snapshot/journal"
 )
 
 const (
@@ -220,18 +220,7 @@ func lasting(message, before string) string {
 	if before == "" {
 		return message
 	}
-	return cutTo(message+": "+before, maxMemberMessage)
+	return journal.Cut(message+": "+before, maxMemberMessage)
 }
 
-func brief(message string) string { return cutTo(message, maxMessage) }
-
-func cutTo(message string, limit int) string {
-	if len(message) <= limit {
-		return message
-	}
-	end := limit - len("…")
-	for !utf8.RuneStart(message[end]) {
-		end--
-	}
-	return message[:end] + "…"
-}
+func brief(message string) string { return journal.Cut(message, maxMessage) }
