@@ -234,3 +234,17 @@ func TestAListenerThatStoppedHearsNothing(t *testing.T) {
 		t.Errorf("heard %q and %q: the one that stopped hears as well", first, second)
 	}
 }
+
+// A restore is read from the API server by whoever is woken for it, so that nobody is woken for the other kind.
+func TestEachKindOfRestoreWakesItsOwnHalf(t *testing.T) {
+	intoNew := ifInto(func(spec *snapshotv1alpha1.SnapshotRestoreSpec) bool { return spec.NewClaims != nil })
+	one := &snapshotv1alpha1.SnapshotRestore{ObjectMeta: metav1.ObjectMeta{Namespace: "db", Name: "back"}}
+	one.Spec.InPlace = &snapshotv1alpha1.InPlace{}
+	if got := intoNew(one); len(got) > 0 {
+		t.Errorf("one in place wakes %v of the other half", got)
+	}
+	one.Spec.InPlace, one.Spec.NewClaims = nil, &snapshotv1alpha1.NewClaims{Suffix: "-copy"}
+	if got, want := intoNew(one), []types.NamespacedName{{Namespace: "db", Name: "back"}}; !slices.Equal(got, want) {
+		t.Errorf("one into new claims wakes %v, want %v", got, want)
+	}
+}

@@ -145,7 +145,7 @@ func NewRestores(o Options) (manager.Runnable, error) {
 			name: "snapshotrestore-newclaims", feed: o.Feed, reconciler: newClaims, workers: int(o.Config.Workers),
 			sources: []source.Source{
 				intoNew.source(),
-				listened(o.Feed.restores, itself[*snapshotv1alpha1.SnapshotRestore]),
+				listened(o.Feed.restores, ifInto(func(spec *snapshotv1alpha1.SnapshotRestoreSpec) bool { return spec.NewClaims != nil })),
 				listened(o.Feed.snapshots, o.Feed.restoresOf),
 				listened(o.Feed.csiSnapshots, func(object *snapshotv1.VolumeSnapshot) []types.NamespacedName { return newclaims.RestoreOf(object) }),
 				listened(o.Feed.csiContents, newclaims.RestoreOfContent),
@@ -156,12 +156,22 @@ func NewRestores(o Options) (manager.Runnable, error) {
 			name: "snapshotrestore-inplace", feed: o.Feed, reconciler: replaced, workers: int(o.Config.Workers),
 			sources: []source.Source{
 				inPlace.source(),
-				listened(o.Feed.restores, itself[*snapshotv1alpha1.SnapshotRestore]),
+				listened(o.Feed.restores, ifInto(func(spec *snapshotv1alpha1.SnapshotRestoreSpec) bool { return spec.InPlace != nil })),
 				listened(o.Feed.snapshots, o.Feed.restoresOf),
 				informed(o.Feed.claims, func(claim *corev1.PersistentVolumeClaim) []types.NamespacedName { return inplace.RestoreOf(claim) }),
 			},
 		},
 	}, nil
+}
+
+// ifInto is itself for the SnapshotRestores of one kind: each of the two halves reads from the API server what it is woken for.
+func ifInto(kind func(*snapshotv1alpha1.SnapshotRestoreSpec) bool) func(*snapshotv1alpha1.SnapshotRestore) []types.NamespacedName {
+	return func(one *snapshotv1alpha1.SnapshotRestore) []types.NamespacedName {
+		if !kind(&one.Spec) {
+			return nil
+		}
+		return itself(one)
+	}
 }
 
 // restoresOf are the SnapshotRestores that wait for an ApplicationSnapshot: as their source, or for the safety of what they

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
+	"roost.dev/roost/snapshot/restore"
 )
 
 // plan checks everything that can be checked, and settles what is restored. It changes nothing but the status.
@@ -225,8 +226,7 @@ func (p *procedure) checkClass(ctx context.Context, claim *corev1.PersistentVolu
 
 // class is nil where there is none.
 func (p *procedure) class(ctx context.Context, name string) (*storagev1.StorageClass, error) {
-	class := &storagev1.StorageClass{}
-	err := p.Client.Get(ctx, types.NamespacedName{Name: name}, class)
+	class, err := restore.StorageClass(ctx, p.Client, name)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, nil

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	storagehelpers "k8s.io/component-helpers/storage/volume"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -127,7 +126,7 @@ func (p *procedure) populateClaim(ctx context.Context, planned *snapshotv1alpha1
 // place names the node where a volume is to be made whose class waits for the first pod: nobody else would, as there is no pod.
 func (p *procedure) place(ctx context.Context, old *corev1.PersistentVolumeClaim, planned *snapshotv1alpha1.RestoredClaim) (map[string]string, error) {
 	class, err := p.class(ctx, planned.StorageClassName)
-	if err != nil || class == nil || class.VolumeBindingMode == nil || *class.VolumeBindingMode != storagev1.VolumeBindingWaitForFirstConsumer {
+	if err != nil || class == nil || !restore.WaitsForPod(class) {
 		return map[string]string{}, err
 	}
 	volume, err := p.volume(ctx, planned.OldVolume)
