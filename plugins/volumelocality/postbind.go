@@ -25,7 +25,7 @@ func (pl *VolumeLocality) PostBind(ctx context.Context, state fwk.CycleState, po
 		return
 	}
 	recorder := pl.handle.EventRecorder().WithLogger(klog.FromContext(ctx))
-	for _, bad := range s.badPolicies {
-		recorder.Eventf(pod, nil, corev1.EventTypeWarning, EventReasonBadPolicy, eventAction, "%s", bad.Error())
+	for _, complaint := range s.complaints {
+		recorder.Eventf(pod, nil, corev1.EventTypeWarning, EventReasonBadPolicy, eventAction, "%s", complaint.Error())
 	}
 }

@@ -5,17 +5,12 @@ package volumelocality
 
 import (
 	"context"
-	"hash/fnv"
-	"iter"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
-	"roost.dev/roost/apis/config"
-	"roost.dev/roost/drivers"
 	"roost.dev/roost/internal/podvolumes"
 	"roost.dev/roost/volumelocality"
 )
@@ -38,17 +33,16 @@ func (pl *VolumeLocality) PreFilter(ctx context.Context, state fwk.CycleState, p
 	if err != nil {
 		return nil, fwk.AsStatus(err)
 	}
-	s := &cycleState{}
+	s := pl.locate(pod, resolved)
 	state.Write(stateKey, s)
-	volumes := pl.locate(pod, resolved, s)
-	if isRequiredUnknown(volumes) {
+	if isRequiredUnknown(s.volumes) {
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, ErrReasonNotKnown)
 	}
-	s.plan = volumelocality.NewPlan(volumes, pl.tiers, pl.cluster())
+	s.plan = volumelocality.NewPlan(s.volumes, pl.tiers, pl.cluster())
 	if s.plan == nil {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
-	s.attempt = pl.attempt(ctx, pod, s.plan, nodes)
+	s.attempt = pl.attemptOf(ctx, pod, s, nodes)
 	if s.attempt.All {
 		return nil, nil
 	}
@@ -64,50 +58,6 @@ func (pl *VolumeLocality) PreFilterExtensions() fwk.PreFilterExtensions {
 	return nil
 }
 
-// locate asks the drivers where the bound volumes are. Those that are not bound have no data yet, and whether they keep
-// the pod from running is for the in-tree plugins to say. A volume of a kind that no driver can know (NFS, say) is nowhere
-// near or far, and does not count.
-func (pl *VolumeLocality) locate(pod *corev1.Pod, resolved []podvolumes.Volume, s *cycleState) []volumelocality.Volume {
-	volumes := make([]volumelocality.Volume, 0, len(resolved))
-	for i := range resolved {
-		r := &resolved[i]
-		if r.Status != podvolumes.Bound || r.ID == (drivers.VolumeID{}) {
-			continue
-		}
-		policy, bad := pl.policyOf(pod, r)
-		if bad != nil {
-			s.badPolicies = append(s.badPolicies, bad)
-		}
-		if policy == volumelocality.Ignored {
-			continue
-		}
-		answer := pl.registry.Locate(r.ID)
-		volumes = append(volumes, volumelocality.Volume{
-			ID: r.ID, Policy: policy, Known: answer.Knowledge == drivers.Known, Location: answer.Location, Share: pl.shareOf(r.PV),
-		})
-	}
-	return volumes
-}
-
-func (pl *VolumeLocality) policyOf(pod *corev1.Pod, r *podvolumes.Volume) (volumelocality.Policy, *volumelocality.BadPolicyError) {
-	sources := [3]volumelocality.Annotated{
-		{Kind: "Pod", Name: pod.Name, Annotations: pod.Annotations},
-		{Kind: "PersistentVolumeClaim", Name: r.ClaimName, Annotations: r.Claim.Annotations},
-	}
-	if r.Class != nil {
-		sources[2] = volumelocality.Annotated{Kind: "StorageClass", Name: r.Class.Name, Annotations: r.Class.Annotations}
-	}
-	return volumelocality.PolicyOf(volumelocality.Policy(pl.args.DefaultPolicy), sources[:]...)
-}
-
-// shareOf is a volume's share in the mean score. Capacities count in MiB, so that sums of scores cannot overflow.
-func (pl *VolumeLocality) shareOf(pv *corev1.PersistentVolume) int64 {
-	if pl.args.VolumeWeighting != config.VolumeWeightingCapacity {
-		return 1
-	}
-	return max(1, pv.Spec.Capacity.Storage().Value()>>20)
-}
-
 func isRequiredUnknown(volumes []volumelocality.Volume) bool {
 	for i := range volumes {
 		if volumes[i].Policy == volumelocality.Required && !volumes[i].Known {
@@ -117,34 +67,9 @@ func isRequiredUnknown(volumes []volumelocality.Volume) bool {
 	return false
 }
 
-func (pl *VolumeLocality) attempt(ctx context.Context, pod *corev1.Pod, plan *volumelocality.Plan, nodes []fwk.NodeInfo) volumelocality.Attempt {
-	if !pl.narrows(ctx) {
-		required, isRequired := plan.RequiredNodes()
-		return volumelocality.Attempt{Level: volumelocality.LevelAll, All: !isRequired, Nodes: required}
-	}
-	return plan.NodesAt(pl.levels.of(pod.UID), seedOf(pod.UID), eachNode(nodes))
-}
-
 func whyNoNode(plan *volumelocality.Plan) string {
 	if plan.MissingNodes() > 0 {
 		return ErrReasonNoSuchNode
 	}
 	return ErrReasonNoDataNode
-}
-
-// seedOf spreads pods over tiers that have more nodes than an attempt looks at.
-func seedOf(uid types.UID) uint64 {
-	hash := fnv.New64a()
-	_, _ = hash.Write([]byte(uid))
-	return hash.Sum64()
-}
-
-func eachNode(infos []fwk.NodeInfo) iter.Seq[volumelocality.Node] {
-	return func(yield func(volumelocality.Node) bool) {
-		for _, info := range infos {
-			if !yield(nodeOf(info)) {
-				return
-			}
-		}
-	}
 }

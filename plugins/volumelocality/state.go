@@ -13,12 +13,21 @@ const stateKey fwk.StateKey = "roost.dev/" + Name
 
 // cycleState is what PreFilter found out about a pod. It does not change afterwards.
 type cycleState struct {
+	// volumes are those of the pod that have a location, whether it is known or not; their policy is not Ignored.
+	volumes []volumelocality.Volume
+	// origins say of each volume, in the same order, where the answer comes from.
+	origins []origin
 	// plan is nil where no volume counts.
 	plan *volumelocality.Plan
 	// attempt is the nodes in play.
 	attempt volumelocality.Attempt
-	// badPolicies are the annotations whose value is no policy.
-	badPolicies []*volumelocality.BadPolicyError
+	// complaints are about annotations that could not be followed.
+	complaints []error
+}
+
+// origin is the claim behind a volume, and the driver that says where the volume is; empty where none does.
+type origin struct {
+	claim, driver string
 }
 
 // Clone returns the state itself: it does not change.

@@ -1,0 +1,42 @@
+// Copyright The Roost Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package volumelocality
+
+import (
+	"context"
+	"hash/fnv"
+	"iter"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	fwk "k8s.io/kube-scheduler/framework"
+
+	"roost.dev/roost/volumelocality"
+)
+
+// attemptOf returns the nodes that are in play now.
+func (pl *VolumeLocality) attemptOf(ctx context.Context, pod *corev1.Pod, s *cycleState, nodes []fwk.NodeInfo) volumelocality.Attempt {
+	if !pl.narrows(ctx) {
+		required, isRequired := s.plan.RequiredNodes()
+		return volumelocality.Attempt{Level: volumelocality.LevelAll, All: !isRequired, Nodes: required}
+	}
+	return s.plan.NodesAt(pl.levels.of(pod.UID), seedOf(pod.UID), eachNode(nodes))
+}
+
+// seedOf spreads pods over tiers that have more nodes than an attempt looks at.
+func seedOf(uid types.UID) uint64 {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(uid))
+	return hash.Sum64()
+}
+
+func eachNode(infos []fwk.NodeInfo) iter.Seq[volumelocality.Node] {
+	return func(yield func(volumelocality.Node) bool) {
+		for _, info := range infos {
+			if !yield(nodeOf(info)) {
+				return
+			}
+		}
+	}
+}
