@@ -33,7 +33,7 @@ bench-failover: build ## Measure failovers, 50 of them with Roost, and Kubernete
 bench-idle: build ## Measure the controller manager at rest with 1,000 nodes and 10,000 claims; takes 10 to 20 minutes.
 	@bin/sandbox bench-idle
 
-bench-snapshots: build ## Measure 5,000 snapshots that are due at one moment; takes 40 minutes.
+bench-snapshots: build ## Measure 5,000 snapshots that are due at one moment; takes 25 minutes.
 	@bin/sandbox bench-snapshots
 
 test: build ## Run the unit and integration tests.
