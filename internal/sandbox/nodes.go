@@ -111,10 +111,22 @@ func (s *Sandbox) createNodes(ctx context.Context) error {
 			if err := s.Client.Create(ctx, s.opts.Nodes.csiNode(node)); err != nil {
 				return fmt.Errorf("creating CSINode %s: %w", node.Name, err)
 			}
-			return nil
+			return s.untaint(ctx, node)
 		})
 	}
 	return group.Wait()
+}
+
+// untaint takes off what admission gives to every new node, where nobody else does.
+func (s *Sandbox) untaint(ctx context.Context, node *corev1.Node) error {
+	if s.opts.has(Kwok) || s.opts.has(ControllerManager) {
+		return nil
+	}
+	node.Spec.Taints = nil
+	if err := s.Client.Update(ctx, node); err != nil {
+		return fmt.Errorf("removing the taints of node %s: %w", node.Name, err)
+	}
+	return nil
 }
 
 // waitForNodes waits until every node is Ready and can take pods.

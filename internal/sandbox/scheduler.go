@@ -61,6 +61,14 @@ func schedulerSettings(kubeconfig string) []setting {
 // StopScheduler stops our scheduler, where it runs.
 func (s *Sandbox) StopScheduler() { s.end(s.program(schedulerProgram)) }
 
+// KillScheduler ends our scheduler as a crash would, where it runs.
+func (s *Sandbox) KillScheduler() {
+	if p := s.program(schedulerProgram); p != nil {
+		s.forget(p)
+		p.kill()
+	}
+}
+
 // SchedulerLog is the path of our scheduler's log. A scheduler that is started again appends to it.
 func (s *Sandbox) SchedulerLog() string { return s.LogPath(schedulerProgram) }
 
