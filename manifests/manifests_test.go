@@ -220,21 +220,27 @@ var installed = []string{
 func TestDefaultInstallsExactly(t *testing.T) {
 	var got []string
 	for _, object := range build(t, "default") {
-		accessor, err := meta.Accessor(object)
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := accessor.GetName()
-		if _, isConfigMap := object.(*corev1.ConfigMap); isConfigMap {
-			name = name[:strings.LastIndex(name, "-")] + "-HASH"
-		}
-		if accessor.GetNamespace() != "" {
-			name = accessor.GetNamespace() + "/" + name
-		}
-		got = append(got, object.GetObjectKind().GroupVersionKind().Kind+" "+name)
+		got = append(got, installedAs(t, object))
 	}
 	slices.Sort(got)
 	if diff := cmp.Diff(installed, got); diff != "" {
 		t.Errorf("objects (-want +got):\n%s", diff)
 	}
+}
+
+// installedAs is how the list of what is installed calls an object.
+func installedAs(t *testing.T, object runtime.Object) string {
+	t.Helper()
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := accessor.GetName()
+	if _, isConfigMap := object.(*corev1.ConfigMap); isConfigMap {
+		name = name[:strings.LastIndex(name, "-")] + "-HASH"
+	}
+	if accessor.GetNamespace() != "" {
+		name = accessor.GetNamespace() + "/" + name
+	}
+	return object.GetObjectKind().GroupVersionKind().Kind + " " + name
 }

@@ -45,7 +45,7 @@ var (
 // scoring has the extension points that decide about order and weight. What the real plugin does is not at stake here.
 type scoring struct{ name string }
 
-// standIn is scoring with a PostFilter.
+// standIn is scoring with a PostFilter, which also holds pods and keeps what it gave them.
 type standIn struct{ scoring }
 
 // gate holds pods, and no more.
@@ -53,6 +53,8 @@ type gate struct{}
 
 var (
 	_ fwk.PostFilterPlugin = standIn{}
+	_ fwk.PreEnqueuePlugin = standIn{}
+	_ fwk.ReservePlugin    = standIn{}
 	_ fwk.FilterPlugin     = scoring{}
 	_ fwk.ScorePlugin      = scoring{}
 	_ fwk.PreEnqueuePlugin = gate{}
@@ -71,6 +73,12 @@ func (scoring) Filter(context.Context, fwk.CycleState, *corev1.Pod, fwk.NodeInfo
 func (standIn) PostFilter(context.Context, fwk.CycleState, *corev1.Pod, fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
 	return nil, nil
 }
+
+func (standIn) PreEnqueue(context.Context, *corev1.Pod) *fwk.Status { return nil }
+
+func (standIn) Reserve(context.Context, fwk.CycleState, *corev1.Pod, string) *fwk.Status { return nil }
+
+func (standIn) Unreserve(context.Context, fwk.CycleState, *corev1.Pod, string) {}
 
 func (scoring) Score(context.Context, fwk.CycleState, *corev1.Pod, fwk.NodeInfo) (int64, *fwk.Status) {
 	return 0, nil
@@ -163,8 +171,12 @@ func TestConfigurations(t *testing.T) {
 			if diff := cmp.Diff(append(names(stock.Filter), volumeLocality, storageHealth), names(got.Filter)); diff != "" {
 				t.Errorf("Filter plugins (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(append(names(stock.PreEnqueue), restoreGate), names(got.PreEnqueue)); diff != "" {
+			if diff := cmp.Diff(append(names(stock.PreEnqueue), volumeLocality, restoreGate), names(got.PreEnqueue)); diff != "" {
 				t.Errorf("PreEnqueue plugins (-want +got):\n%s", diff)
+			}
+			// After VolumeBinding, which decides first what a claim gets.
+			if diff := cmp.Diff(append(names(stock.Reserve), volumeLocality), names(got.Reserve)); diff != "" {
+				t.Errorf("Reserve plugins (-want +got):\n%s", diff)
 			}
 		})
 	}
