@@ -146,7 +146,7 @@ func newFixture(t testing.TB, w world) *fixture {
 		tf.RegisterBindPlugin(defaultbinder.Name, defaultbinder.New),
 	}
 	postFilters := []tf.RegisterPluginFunc{
-		tf.RegisterPluginAsExtensionsWithWeight(Name, cmp.Or(w.weight, 15), factoryOf, "PreEnqueue", "PreFilter", "Filter", "PostFilter", "PreScore", "Score", "Reserve", "PostBind"),
+		tf.RegisterPluginAsExtensionsWithWeight(Name, cmp.Or(w.weight, 15), factoryOf, "PreFilter", "Filter", "PostFilter", "PreScore", "Score", "Reserve", "PostBind"),
 		tf.RegisterPostFilterPlugin(names.DefaultPreemption, newPreemption),
 	}
 	if w.preemptsFirst {

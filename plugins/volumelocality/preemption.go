@@ -47,7 +47,8 @@ func newEvictor(ctx context.Context, handle fwk.Handle, isNext func(*corev1.Pod)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", defaultpreemption.Name, err)
 	}
-	e := &evictor{DefaultPreemption: inTree, isNext: isNext, next: map[types.UID]bool{}}
+	e := &evictor{DefaultPreemption: inTree, isNext: isNext}
+	e.reset()
 	inTree.Evaluator = preemption.NewEvaluator(Name, handle, e, inTree.Executor)
 	inTree.MoreImportantPod = e.moreImportant
 	return e, nil
@@ -55,10 +56,14 @@ func newEvictor(ctx context.Context, handle fwk.Handle, isNext func(*corev1.Pod)
 
 // preempt makes room on one of the nodes whose status says that it may help.
 func (e *evictor) preempt(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, statuses fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
-	e.mu.Lock()
-	clear(e.next)
-	e.mu.Unlock()
+	e.reset()
 	return e.PostFilter(ctx, state, pod, statuses)
+}
+
+func (e *evictor) reset() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.next = map[types.UID]bool{}
 }
 
 // moreImportant says that the first pod is evicted only after the second.
