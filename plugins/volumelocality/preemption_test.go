@@ -15,6 +15,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework/preemption"
 	"k8s.io/utils/ptr"
 
@@ -131,10 +132,14 @@ var evictionTests = map[string]struct {
 		without: true,
 	},
 	"a pod that waits with resource claims is left to the chain, which keeps to the data nodes too": {
-		running:     []contender{{name: "dear", node: "a1", priority: 10}, {name: "cheap", node: "b1"}},
-		db:          contender{wait: "10m", priority: 10},
-		change:      func(pod *corev1.Pod) { pod.Spec.ResourceClaims = []corev1.PodResourceClaim{{Name: "gpu"}} },
-		wantEvicted: []string{"cheap"},
+		running: []contender{
+			{name: "stateless", node: "a1", cpu: "1", age: 1000}, {name: "neighbour", node: "a1", cpu: "1", age: 10, claim: "on-a1"},
+			{name: "elsewhere", node: "b1", priority: 10},
+		},
+		db:     contender{cpu: "1", wait: "10m", priority: 10},
+		change: func(pod *corev1.Pod) { pod.Spec.ResourceClaims = []corev1.PodResourceClaim{{Name: "gpu"}} },
+		// The in-tree plugin goes by age.
+		wantEvicted: []string{"neighbour"},
 	},
 }
 
@@ -222,6 +227,24 @@ func TestAPodStaysOutOfTheQueueWhileItsVictimsAreEvicted(t *testing.T) {
 	<-scheduled
 	if status := a.pl.PreEnqueue(t.Context(), db); !status.IsSuccess() {
 		t.Errorf("after the eviction: %v, want the pod to enter the queue", status)
+	}
+}
+
+// TestTheQueueIsToldOfWhatEndsAnEviction holds that the plugin is asked about deleted pods. Otherwise one that PreEnqueue keeps
+// out of the queue would stay out until the queue looks at everything, after five minutes.
+func TestTheQueueIsToldOfWhatEndsAnEviction(t *testing.T) {
+	extensions, ok := any(newArena(t, arenaOptions{}).pl).(fwk.EnqueueExtensions)
+	if !ok {
+		t.Skip("a plugin that names no events is asked about all")
+	}
+	events, err := extensions.EventsToRegister(t.Context())
+	if err != nil {
+		t.Fatalf("EventsToRegister: %v", err)
+	}
+	if !slices.ContainsFunc(events, func(e fwk.ClusterEventWithHint) bool {
+		return e.Event.Resource == fwk.Pod && e.Event.ActionType&fwk.Delete != 0
+	}) {
+		t.Error("the plugin is not asked about deleted pods")
 	}
 }
 
