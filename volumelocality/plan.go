@@ -199,6 +199,12 @@ func (p *Plan) RequiredNodes() ([]string, bool) {
 	return p.required.nodes, p.required.bounded
 }
 
+// DataNodes are the nodes to try first: they serve all volumes that are Required or Preferred. Where no node does, and no
+// volume is bound to its nodes, they serve any of them.
+func (p *Plan) DataNodes() []string {
+	return p.local
+}
+
 // Allows says whether Required volumes let the pod run on the node.
 func (p *Plan) Allows(node string) bool {
 	return p.required.has(node)

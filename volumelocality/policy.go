@@ -32,18 +32,22 @@ type BadPolicyError struct {
 
 // Error names the object, the annotation, its value and what is allowed.
 func (e *BadPolicyError) Error() string {
-	value := e.Value
-	if len(value) > maxShownValue {
-		value = value[:maxShownValue] + "..."
-	}
 	return fmt.Sprintf("%s %q: annotation %s: unsupported value %q: must be %s, %s, %s or %s; treated as %s",
-		e.Kind, e.Name, PolicyAnnotation, value, Preferred, Required, Avoid, Ignored, Preferred)
+		e.Kind, e.Name, PolicyAnnotation, shown(e.Value), Preferred, Required, Avoid, Ignored, Preferred)
 }
 
 // maxShownValue keeps a message short enough for an event, of which the API server refuses notes over 1 KiB.
 const maxShownValue = 64
 
-// Annotated is an object that may carry the policy annotation.
+// shown is a value as messages quote it.
+func shown(value string) string {
+	if len(value) > maxShownValue {
+		return value[:maxShownValue] + "..."
+	}
+	return value
+}
+
+// Annotated is an object that may carry our annotations.
 type Annotated struct {
 	// Kind and Name identify it in messages.
 	Kind, Name string

@@ -21,7 +21,9 @@ func (pl *VolumeLocality) attemptOf(ctx context.Context, pod *corev1.Pod, s *cyc
 		required, isRequired := s.plan.RequiredNodes()
 		return volumelocality.Attempt{Level: volumelocality.LevelAll, All: !isRequired, Nodes: required}
 	}
-	return s.plan.NodesAt(pl.levels.of(pod.UID), seedOf(pod.UID), eachNode(nodes))
+	attempt := s.plan.NodesAt(pl.levels.of(pod.UID), seedOf(pod.UID), eachNode(nodes))
+	pl.hold(pod, s, attempt.Level)
+	return attempt
 }
 
 // seedOf spreads pods over tiers that have more nodes than an attempt looks at.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 )
@@ -27,11 +28,18 @@ func (pl *VolumeLocality) watchPods(logger klog.Logger, pods cache.SharedIndexIn
 				obj = gone.Obj
 			}
 			if pod, ok := obj.(*corev1.Pod); ok {
-				pl.levels.forget(pod.UID)
+				pl.forget(pod.UID)
 			}
 		},
 	})
 	return err
+}
+
+// forget drops all that is remembered of a pod that is bound or gone.
+func (pl *VolumeLocality) forget(pod types.UID) {
+	pl.levels.forget(pod)
+	pl.firsts.forget(pod)
+	pl.alarms.forget(pod)
 }
 
 func (pl *VolumeLocality) activate(logger klog.Logger, pod *corev1.Pod) {

@@ -10,10 +10,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	cachetesting "k8s.io/client-go/tools/cache/testing"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
+	testingclock "k8s.io/utils/clock/testing"
 )
 
 // queue stands for the scheduler's queue, as far as watchPods sees it.
@@ -56,8 +58,11 @@ func watched(t *testing.T, pods ...*corev1.Pod) (*VolumeLocality, *queue, *cache
 		source.Add(pod)
 	}
 	q := &queue{}
-	pl := &VolumeLocality{handle: q, levels: newLevels()}
-	informer := cache.NewSharedIndexInformer(source, &corev1.Pod{}, 0, nil)
+	informer := cache.NewSharedIndexInformer(source, &corev1.Pod{}, 0, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
+	lister, testClock := corelisters.NewPodLister(informer.GetIndexer()), testingclock.NewFakeClock(testEpoch)
+	pl := &VolumeLocality{
+		handle: q, pods: lister, clock: testClock, levels: newLevels(), firsts: newFirsts(), alarms: newAlarms(testClock, lister, q.Activate),
+	}
 	if err := pl.watchPods(klog.FromContext(t.Context()), informer); err != nil {
 		t.Fatalf("watchPods: %v", err)
 	}

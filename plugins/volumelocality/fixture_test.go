@@ -75,6 +75,7 @@ type fixture struct {
 	nodes     []fwk.NodeInfo
 	activator *activator
 	events    *events.FakeRecorder
+	clock     *testingclock.FakeClock
 }
 
 // world is what a fixture is made of.
@@ -89,16 +90,16 @@ type world struct {
 	preemptsFirst bool
 }
 
-// preemption stands for the in-tree plugin in the profile's order.
-type preemption struct{}
+// stockPreemption stands for the in-tree plugin in the profile's order.
+type stockPreemption struct{}
 
 func newPreemption(context.Context, runtime.Object, fwk.Handle) (fwk.Plugin, error) {
-	return preemption{}, nil
+	return stockPreemption{}, nil
 }
 
-func (preemption) Name() string { return names.DefaultPreemption }
+func (stockPreemption) Name() string { return names.DefaultPreemption }
 
-func (preemption) PostFilter(context.Context, fwk.CycleState, *corev1.Pod, fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
+func (stockPreemption) PostFilter(context.Context, fwk.CycleState, *corev1.Pod, fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
 	return nil, fwk.NewStatus(fwk.Unschedulable)
 }
 
@@ -129,7 +130,7 @@ func sixNodes() []*corev1.Node {
 func newFixture(t testing.TB, w world) *fixture {
 	t.Helper()
 	metrics.Register()
-	f := &fixture{t: t, client: fake.NewClientset(w.objects...), activator: &activator{}, events: events.NewFakeRecorder(10)}
+	f := &fixture{t: t, client: fake.NewClientset(w.objects...), activator: &activator{}, events: events.NewFakeRecorder(10), clock: testingclock.NewFakeClock(testEpoch)}
 	factory := informers.NewSharedInformerFactory(f.client, 0)
 	snapshot := cache.NewSnapshot(nil, w.nodes)
 	if w.args == nil {
@@ -137,7 +138,7 @@ func newFixture(t testing.TB, w world) *fixture {
 	}
 	factoryOf := func(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
 		var err error
-		f.pl, err = New(ctx, w.args, handle, newRegistry(t, w.driver))
+		f.pl, err = New(ctx, w.args, handle, Sources{Registry: newRegistry(t, w.driver), Clock: f.clock})
 		return f.pl, err
 	}
 	points := []tf.RegisterPluginFunc{

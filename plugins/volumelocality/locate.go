@@ -33,12 +33,19 @@ func (pl *VolumeLocality) locate(pod *corev1.Pod, resolved []podvolumes.Volume) 
 		s.volumes = append(s.volumes, volumelocality.Volume{
 			ID: r.ID, Policy: policy, Known: answer.Knowledge == drivers.Known, Location: answer.Location, Share: pl.shareOf(r.PV),
 		})
+		pl.addWait(s, pod, r)
 		s.origins = append(s.origins, origin{claim: r.ClaimName, driver: answer.Driver})
 	}
 	return s
 }
 
 func (pl *VolumeLocality) policyOf(pod *corev1.Pod, r *podvolumes.Volume) (volumelocality.Policy, *volumelocality.BadPolicyError) {
+	sources := annotatedOf(pod, r)
+	return volumelocality.PolicyOf(volumelocality.Policy(pl.args.DefaultPolicy), sources[:]...)
+}
+
+// annotatedOf are the objects that say how a pod's volume is to be placed, in their order of precedence.
+func annotatedOf(pod *corev1.Pod, r *podvolumes.Volume) [3]volumelocality.Annotated {
 	sources := [3]volumelocality.Annotated{
 		{Kind: "Pod", Name: pod.Name, Annotations: pod.Annotations},
 		{Kind: "PersistentVolumeClaim", Name: r.ClaimName, Annotations: r.Claim.Annotations},
@@ -46,7 +53,7 @@ func (pl *VolumeLocality) policyOf(pod *corev1.Pod, r *podvolumes.Volume) (volum
 	if r.Class != nil {
 		sources[2] = volumelocality.Annotated{Kind: "StorageClass", Name: r.Class.Name, Annotations: r.Class.Annotations}
 	}
-	return volumelocality.PolicyOf(volumelocality.Policy(pl.args.DefaultPolicy), sources[:]...)
+	return sources
 }
 
 // shareOf is a volume's share in the mean score. Capacities count in MiB, so that sums of scores cannot overflow.

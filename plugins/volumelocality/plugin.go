@@ -13,6 +13,7 @@ import (
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
+	"k8s.io/utils/clock"
 
 	"roost.dev/roost/apis/config"
 	"roost.dev/roost/apis/config/validation"
@@ -33,11 +34,16 @@ type VolumeLocality struct {
 	pods     corelisters.PodLister
 	args     config.VolumeLocalityArgs
 	tiers    []volumelocality.Tier
+	clock    clock.WithTicker
 	levels   *levels
+	firsts   *firsts
+	alarms   *alarms
+	evictor  *evictor
 	order    order
 }
 
 var (
+	_ fwk.PreEnqueuePlugin = (*VolumeLocality)(nil)
 	_ fwk.PreFilterPlugin  = (*VolumeLocality)(nil)
 	_ fwk.FilterPlugin     = (*VolumeLocality)(nil)
 	_ fwk.PreScorePlugin   = (*VolumeLocality)(nil)
@@ -58,7 +64,12 @@ func NewFactory(shared *plugins.Drivers) frameworkruntime.PluginFactory {
 		if err != nil {
 			return nil, fmt.Errorf("starting the storage drivers: %w", err)
 		}
-		return New(ctx, args, handle, registry)
+		pl, err := New(ctx, args, handle, Sources{Registry: registry, Clock: clock.RealClock{}})
+		if err != nil {
+			return nil, err
+		}
+		go pl.alarms.run(ctx)
+		return pl, nil
 	}
 }
 
@@ -74,12 +85,18 @@ func argsOf(obj runtime.Object) (*config.VolumeLocalityArgs, error) {
 	return args, nil
 }
 
+// Sources are where the plugin learns where volumes are, and what time it is. All are required.
+type Sources struct {
+	Registry *drivers.Registry
+	Clock    clock.WithTicker
+}
+
 // New returns the plugin. The arguments are valid.
-func New(ctx context.Context, args *config.VolumeLocalityArgs, handle fwk.Handle, registry *drivers.Registry) (*VolumeLocality, error) {
+func New(ctx context.Context, args *config.VolumeLocalityArgs, handle fwk.Handle, sources Sources) (*VolumeLocality, error) {
 	informers := handle.SharedInformerFactory()
 	pl := &VolumeLocality{
 		handle:   handle,
-		registry: registry,
+		registry: sources.Registry,
 		resolver: &podvolumes.Resolver{
 			Claims:  informers.Core().V1().PersistentVolumeClaims().Lister(),
 			PVs:     informers.Core().V1().PersistentVolumes().Lister(),
@@ -87,7 +104,14 @@ func New(ctx context.Context, args *config.VolumeLocalityArgs, handle fwk.Handle
 		},
 		pods:   informers.Core().V1().Pods().Lister(),
 		args:   *args,
+		clock:  sources.Clock,
 		levels: newLevels(),
+		firsts: newFirsts(),
+	}
+	pl.alarms = newAlarms(sources.Clock, pl.pods, handle.Activate)
+	var err error
+	if pl.evictor, err = newEvictor(ctx, handle, pl.runsNextToItsData); err != nil {
+		return nil, fmt.Errorf("making what preempts: %w", err)
 	}
 	for _, tier := range args.Topology {
 		pl.tiers = append(pl.tiers, volumelocality.Tier{Label: tier.Label, Weight: int64(tier.Weight)})

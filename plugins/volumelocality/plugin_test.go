@@ -284,25 +284,28 @@ func TestPostFilterLeavesOthersAlone(t *testing.T) {
 	tests := map[string]struct {
 		pod      *corev1.Pod
 		statuses *framework.NodeToStatus
+		wantCode fwk.Code
 		want     []string
 	}{
-		"a pod without volumes": {pod: podUsing(), statuses: failed(everyNode)},
+		"a pod without volumes": {wantCode: fwk.Unschedulable, pod: podUsing(), statuses: failed(everyNode)},
 		"a pod that another plugin rejects as a whole": {
-			pod:      podUsing("data"),
+			pod: podUsing("data"), wantCode: fwk.Unschedulable,
 			statuses: framework.NewNodeToStatus(nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, "claim not found").WithPlugin("VolumeBinding")),
 		},
 		"a pod with Required volumes is told what its data nodes lack": {
 			pod: annotated(podUsing("data"), "Required"), statuses: failed([]string{"a1"}),
-			want: []string{"volume locality is Required, and of the 1 node(s) with the data: 1 Insufficient cpu"},
+			// The evictor has looked at the data nodes.
+			wantCode: fwk.UnschedulableAndUnresolvable,
+			want:     []string{"volume locality is Required, and of the 1 node(s) with the data: 1 Insufficient cpu"},
 		},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			f := newFixture(t, world{nodes: sixNodes(), objects: claimAndPV("data"), driver: located})
+			f := newFixture(t, world{nodes: sixNodes(), objects: append(claimAndPV("data"), tc.pod), driver: located})
 			_, state := f.attempt(tc.pod)
 			_, status := f.pl.PostFilter(t.Context(), state, tc.pod, tc.statuses)
-			if status.Code() != fwk.Unschedulable {
-				t.Errorf("code = %s, want Unschedulable, so that the plugins after it are asked", status.Code())
+			if status.Code() != tc.wantCode {
+				t.Errorf("code = %s, want %s: after Unschedulable the plugins after it are asked", status.Code(), tc.wantCode)
 			}
 			if diff := cmp.Diff(tc.want, status.Reasons()); diff != "" {
 				t.Errorf("reasons (-want +got):\n%s", diff)

@@ -19,13 +19,13 @@ const (
 
 // PostBind forgets what was remembered for the pod, and tells its owner of annotations that could not be followed.
 func (pl *VolumeLocality) PostBind(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, _ string) {
-	pl.levels.forget(pod.UID)
+	pl.forget(pod.UID)
 	s, ok := readState(state)
 	if !ok {
 		return
 	}
 	recorder := pl.handle.EventRecorder().WithLogger(klog.FromContext(ctx))
 	for _, complaint := range s.complaints {
-		recorder.Eventf(pod, nil, corev1.EventTypeWarning, EventReasonBadPolicy, eventAction, "%s", complaint.Error())
+		recorder.Eventf(pod, nil, corev1.EventTypeWarning, reasonOf(complaint), eventAction, "%s", complaint.Error())
 	}
 }

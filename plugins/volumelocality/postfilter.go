@@ -5,10 +5,7 @@ package volumelocality
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
@@ -17,11 +14,9 @@ import (
 	"roost.dev/roost/volumelocality"
 )
 
-// reasonWidening is in a pod's status between two attempts. watchPods looks for it.
-const reasonWidening = "none of the nodes nearest to its data fits, trying more nodes next"
-
-// PostFilter widens the nodes in play after an attempt that found none, and brings the pod back at once. It then stops the
-// chain, so that nobody is preempted only to be local; when nothing is left to widen, the chain goes on.
+// PostFilter is asked when no node in play fits. A pod that waits for its data nodes goes on waiting. Another is tried on
+// more nodes at once. Both stop the chain, so that nobody is preempted only to be local. When nothing is left to widen,
+// preemption has its turn: ours where the pod is bound to its data nodes, otherwise the in-tree plugin's.
 func (pl *VolumeLocality) PostFilter(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, statuses fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
 	s, ok := readState(state)
 	if !ok || s.plan == nil || rejectedAsWhole(statuses) {
@@ -30,11 +25,21 @@ func (pl *VolumeLocality) PostFilter(ctx context.Context, state fwk.CycleState, 
 	}
 	if s.attempt.Level >= volumelocality.LevelAll {
 		pl.levels.forget(pod.UID)
-		return nil, fwk.NewStatus(fwk.Unschedulable, whyNotRequired(s, statuses)...)
+		if s.attempt.All {
+			return nil, fwk.NewStatus(fwk.Unschedulable, whyPending(s, statuses)...)
+		}
+		return pl.makeRoom(ctx, state, pod, statuses, whyPending(s, statuses)...)
 	}
 	next := s.attempt.Level + 1
-	if !anyTried(s.attempt.Nodes, statuses) {
+	switch tried := anyTried(s.attempt.Nodes, statuses); {
+	case !tried:
 		next = volumelocality.LevelAll
+	case s.until.After(pl.clock.Now()):
+		pl.alarms.set(pod, s.until)
+		if !pl.exists(pod) {
+			pl.alarms.forget(pod.UID)
+		}
+		return pl.makeRoom(ctx, state, pod, statuses, whyPending(s, statuses)...)
 	}
 	pl.remember(pod, next)
 	logger := klog.FromContext(ctx)
@@ -43,11 +48,28 @@ func (pl *VolumeLocality) PostFilter(ctx context.Context, state fwk.CycleState, 
 	return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, reasonWidening)
 }
 
+// makeRoom preempts on the nodes in play, where the profile preempts. Where that does not help it stops the chain: the
+// in-tree plugin would look at the same nodes again.
+//
+// A pod with resource claims is left to the chain, which frees an idle claim before it evicts anybody.
+func (pl *VolumeLocality) makeRoom(
+	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, statuses fwk.NodeToStatusReader, why ...string,
+) (*fwk.PostFilterResult, *fwk.Status) {
+	if !pl.preempts(ctx) || len(pod.Spec.ResourceClaims) > 0 {
+		return nil, fwk.NewStatus(fwk.Unschedulable, why...)
+	}
+	result, status := pl.evictor.preempt(ctx, state, pod, statuses)
+	if !status.IsRejected() {
+		return result, status
+	}
+	return result, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, why...)
+}
+
 // remember keeps the level for the pod's next attempt, unless the pod was deleted during this one: then nobody would come
 // to forget it.
 func (pl *VolumeLocality) remember(pod *corev1.Pod, level volumelocality.Level) {
 	pl.levels.set(pod.UID, level)
-	if current, err := pl.pods.Pods(pod.Namespace).Get(pod.Name); err != nil || current.UID != pod.UID {
+	if !pl.exists(pod) {
 		pl.levels.forget(pod.UID)
 	}
 }
@@ -62,23 +84,4 @@ func anyTried(nodes []string, statuses fwk.NodeToStatusReader) bool {
 // The framework then gives that plugin's status to every node; otherwise the nodes out of play have one of no plugin.
 func rejectedAsWhole(statuses fwk.NodeToStatusReader) bool {
 	return statuses.Get("").Plugin() != ""
-}
-
-// whyNotRequired tells what the data nodes of a pod with Required volumes lack.
-func whyNotRequired(s *cycleState, statuses fwk.NodeToStatusReader) []string {
-	required, isRequired := s.plan.RequiredNodes()
-	if !isRequired {
-		return nil
-	}
-	counts := map[string]int{}
-	for _, node := range required {
-		for _, reason := range statuses.Get(node).Reasons() {
-			counts[reason]++
-		}
-	}
-	lacks := make([]string, 0, len(counts))
-	for _, reason := range slices.Sorted(maps.Keys(counts)) {
-		lacks = append(lacks, fmt.Sprintf("%d %s", counts[reason], reason))
-	}
-	return []string{fmt.Sprintf("volume locality is Required, and of the %d node(s) with the data: %s", len(required), strings.Join(lacks, ", "))}
 }

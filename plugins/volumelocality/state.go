@@ -4,6 +4,8 @@
 package volumelocality
 
 import (
+	"time"
+
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"roost.dev/roost/volumelocality"
@@ -21,6 +23,10 @@ type cycleState struct {
 	plan *volumelocality.Plan
 	// attempt is the nodes in play.
 	attempt volumelocality.Attempt
+	// wait is the longest that a Preferred volume has the pod wait for its data nodes.
+	wait time.Duration
+	// until is when that wait is over, where this attempt is held to the data nodes for it; otherwise zero.
+	until time.Time
 	// complaints are about annotations that could not be followed.
 	complaints []error
 }
