@@ -28,6 +28,7 @@ func (pl *VolumeLocality) watchPods(logger klog.Logger, pods cache.SharedIndexIn
 			}
 			if pod, ok := obj.(*corev1.Pod); ok {
 				pl.levels.forget(pod.UID)
+				pl.notes.take(pod.UID)
 			}
 		},
 	})

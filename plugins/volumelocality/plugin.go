@@ -31,9 +31,11 @@ type VolumeLocality struct {
 	registry *drivers.Registry
 	resolver *podvolumes.Resolver
 	pods     corelisters.PodLister
+	nodes    corelisters.NodeLister
 	args     config.VolumeLocalityArgs
 	tiers    []volumelocality.Tier
 	levels   *levels
+	notes    notes
 	order    order
 }
 
@@ -86,9 +88,11 @@ func New(ctx context.Context, args *config.VolumeLocalityArgs, handle fwk.Handle
 			Classes: informers.Storage().V1().StorageClasses().Lister(),
 		},
 		pods:   informers.Core().V1().Pods().Lister(),
+		nodes:  informers.Core().V1().Nodes().Lister(),
 		args:   *args,
 		levels: newLevels(),
 	}
+	registerMetrics()
 	for _, tier := range args.Topology {
 		pl.tiers = append(pl.tiers, volumelocality.Tier{Label: tier.Label, Weight: int64(tier.Weight)})
 	}

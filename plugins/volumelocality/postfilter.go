@@ -36,6 +36,9 @@ func (pl *VolumeLocality) PostFilter(ctx context.Context, state fwk.CycleState, 
 	if !anyTried(s.attempt.Nodes, statuses) {
 		next = volumelocality.LevelAll
 	}
+	if s.attempt.Level == volumelocality.LevelData {
+		pl.notes.set(pod.UID, lacksOf(s.attempt.Nodes, statuses))
+	}
 	pl.remember(pod, next)
 	logger := klog.FromContext(ctx)
 	logger.V(4).Info("No node in play fits; widening", "pod", klog.KObj(pod), "level", next)
@@ -49,6 +52,7 @@ func (pl *VolumeLocality) remember(pod *corev1.Pod, level volumelocality.Level) 
 	pl.levels.set(pod.UID, level)
 	if current, err := pl.pods.Pods(pod.Namespace).Get(pod.Name); err != nil || current.UID != pod.UID {
 		pl.levels.forget(pod.UID)
+		pl.notes.take(pod.UID)
 	}
 }
 
