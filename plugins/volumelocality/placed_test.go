@@ -179,22 +179,41 @@ func TestVolumesToBeMadeAreNotTold(t *testing.T) {
 }
 
 func TestWhatTheDataNodesLackedIsToldOnce(t *testing.T) {
-	f := newFixture(t, dataOnA1())
-	pod := podUsing("data")
-	for range 2 {
-		// The second attempt fails for another reason, which is not about the data nodes.
-		got, state := f.attempt(pod)
-		f.pl.PostFilter(t.Context(), state, pod, failed(got.Nodes))
+	const tried = "the data nodes were tried first (1 Insufficient cpu), then "
+	tests := map[string]struct {
+		failures int
+		node     string
+		want     []string
+	}{
+		"the first attempt failed": {failures: 1, node: "b1", want: []string{
+			`Warning VolumesNotLocal 0/1 volumes local on b1; ` + tried + `nodes near them; "data" is on a1 (same topology.kubernetes.io/zone)`,
+			`Warning VolumesNotLocal 0/1 volumes local on b1; "data" is on a1 (same topology.kubernetes.io/zone)`,
+		}},
+		// What fails the second is not about the data nodes.
+		"so did the second": {failures: 2, node: "c1", want: []string{
+			`Warning VolumesNotLocal 0/1 volumes local on c1; ` + tried + `all nodes; "data" is on a1`,
+			`Warning VolumesNotLocal 0/1 volumes local on c1; "data" is on a1`,
+		}},
+		"a data node has room again": {failures: 3, node: "a1", want: []string{
+			"Normal VolumesLocal 1/1 volumes local on a1", "Normal VolumesLocal 1/1 volumes local on a1",
+		}},
 	}
-	_, state := f.attempt(pod)
-	f.pl.PostBind(t.Context(), state, pod, "c1")
-	f.pl.PostBind(t.Context(), state, pod, "c1")
-	want := []string{
-		`Warning VolumesNotLocal 0/1 volumes local on c1; the data nodes were tried first: 1 Insufficient cpu; "data" is on a1`,
-		`Warning VolumesNotLocal 0/1 volumes local on c1; "data" is on a1`,
-	}
-	if diff := cmp.Diff(want, f.told()); diff != "" {
-		t.Errorf("events (-want +got):\n%s", diff)
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, dataOnA1())
+			pod := podUsing("data")
+			for range tc.failures {
+				got, state := f.attempt(pod)
+				f.pl.PostFilter(t.Context(), state, pod, failed(got.Nodes))
+			}
+			_, state := f.attempt(pod)
+			f.pl.PostBind(t.Context(), state, pod, tc.node)
+			// What was known of the pod is forgotten by then.
+			f.pl.PostBind(t.Context(), state, pod, tc.node)
+			if diff := cmp.Diff(tc.want, f.told()); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -236,8 +255,9 @@ func TestFiftyReplicas(t *testing.T) {
 		}
 	}
 	f.pl.PostFilter(t.Context(), state, pod, failed(replicas))
+	_, state = f.attempt(pod)
 	f.pl.PostBind(t.Context(), state, pod, "node-59")
-	want := []string{`Warning VolumesNotLocal 0/1 volumes local on node-59; the data nodes were tried first: 50 Insufficient cpu; ` +
+	want := []string{`Warning VolumesNotLocal 0/1 volumes local on node-59; the data nodes were tried first (50 Insufficient cpu), then all nodes; ` +
 		`"data" is on node-00, node-01, node-02 and 47 more nodes`}
 	if diff := cmp.Diff(want, f.told()); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)

@@ -5,6 +5,7 @@ package volumelocality
 
 import (
 	"context"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
@@ -37,7 +38,7 @@ func (pl *VolumeLocality) PostBind(ctx context.Context, state fwk.CycleState, po
 	got := pl.receive(s, node)
 	got.count()
 	if local := got.of(false); local.got < local.all {
-		got.why = pl.whyRemote(ctx, pod, got, lacked)
+		got.why = pl.whyRemote(ctx, pod, s, got, lacked)
 	}
 	if told, counts := got.tell(); counts {
 		recorder.Eventf(pod, nil, told.eventType, told.reason, eventAction, "%s", told.note)
@@ -60,14 +61,20 @@ func (pl *VolumeLocality) receive(s *cycleState, node string) *received {
 	return got
 }
 
+// triedThen is what the attempt looked at that placed the pod.
+var triedThen = map[volumelocality.Level]string{
+	volumelocality.LevelNear: ", then nodes near them",
+	volumelocality.LevelAll:  ", then all nodes",
+}
+
 // whyRemote says why a pod is not next to its data, as far as anybody knows. A scheduler that was started again has
 // forgotten what the data nodes lacked.
-func (pl *VolumeLocality) whyRemote(ctx context.Context, pod *corev1.Pod, got *received, lacked string) string {
+func (pl *VolumeLocality) whyRemote(ctx context.Context, pod *corev1.Pod, s *cycleState, got *received, lacked string) string {
 	switch {
 	case followsMachine(pod):
 		return "the pod follows its virtual machine"
 	case lacked != "":
-		return "the data nodes were tried first: " + lacked
+		return fmt.Sprintf("the data nodes were tried first (%s)%s", lacked, triedThen[s.attempt.Level])
 	case got.areApart():
 		return "no node has all of them"
 	case !pl.narrows(ctx):

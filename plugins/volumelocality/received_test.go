@@ -64,12 +64,12 @@ var tellTests = map[string]struct {
 		want:     told{corev1.EventTypeNormal, EventReasonLocal, "1/1 volumes local on n3"},
 	},
 	"one near, one local, and what the data nodes lacked": {
-		received: received{why: "the data nodes were tried first: 2 Insufficient cpu", volumes: []receivedVolume{
+		received: received{why: "the data nodes were tried first (2 Insufficient cpu), then all nodes", volumes: []receivedVolume{
 			got("data", local("n3")),
 			got("logs", volumelocality.Placement{Locality: volumelocality.Near, Tier: "rack", Serving: []string{"n1", "n2"}}),
 		}},
 		want: told{corev1.EventTypeWarning, EventReasonNotLocal,
-			`1/2 volumes local on n3; the data nodes were tried first: 2 Insufficient cpu; "logs" is on n1, n2 (same rack)`},
+			`1/2 volumes local on n3; the data nodes were tried first (2 Insufficient cpu), then all nodes; "logs" is on n1, n2 (same rack)`},
 	},
 	"what is the matter with its replicas": {
 		received: received{volumes: []receivedVolume{got("data", volumelocality.Placement{
@@ -148,7 +148,7 @@ func TestTheLongestNoteIsAccepted(t *testing.T) {
 		nodes = append(nodes, fmt.Sprintf("%03d%s", i, longest[3:]))
 	}
 	for name, count := range map[string]int{"one volume": 1, "two volumes": 2, "200 volumes": 200} {
-		for _, why := range []string{"", "the data nodes were tried first: " + strings.Repeat("ü", maxLacked/2), strings.Repeat("ü", maxNote)} {
+		for _, why := range []string{"", "the data nodes were tried first (" + strings.Repeat("ü", maxLacked/2), strings.Repeat("ü", maxNote)} {
 			t.Run(fmt.Sprintf("%s, %d bytes of why", name, len(why)), func(t *testing.T) {
 				r := received{node: longest, why: why}
 				for range count {

@@ -63,7 +63,7 @@ var _ = Describe("After binding a pod is told what it got", func() {
 		s.fill(ctx, nodeCPU, s.zonemates(ctx, v.dataNodes))
 		node := s.run(ctx, "pod", using(v.claim))
 		s.expectTold(ctx, "pod", corev1.EventTypeWarning, reasonNotLocal, And(
-			HavePrefix("0/1 volumes local on "+node+`; the data nodes were tried first: 2 Insufficient cpu; "data" is on `),
+			HavePrefix("0/1 volumes local on "+node+`; the data nodes were tried first (2 Insufficient cpu), then all nodes; "data" is on `),
 			ContainSubstring(v.dataNodes[0]), ContainSubstring(v.dataNodes[1]),
 		))
 		Expect(placed(ctx).since(before)).To(HaveLen(1))
@@ -99,7 +99,7 @@ var _ = Describe("After binding a pod is told what it got", func() {
 		s.bindByHand(ctx, "data", csiSource(vendor, "volume-1"))
 		s.run(ctx, "pod", using("data"))
 		s.expectTold(ctx, "pod", corev1.EventTypeWarning, reasonNotLocal, And(
-			ContainSubstring("the data nodes were tried first: 2 Insufficient cpu"), ContainSubstring("and 47 more nodes")))
+			ContainSubstring("the data nodes were tried first (2 Insufficient cpu), then all nodes"), ContainSubstring("and 47 more nodes")))
 	})
 
 	It("that it is apart from what it avoids", func(ctx SpecContext) {
