@@ -31,44 +31,64 @@ func newIndexedCluster(nodes int) indexedCluster {
 	return c
 }
 
-func benchmarkVolumes(count int) []Volume {
+// benchmarkVolumes have their replicas far from each other.
+func benchmarkVolumes(count, replicas int) []Volume {
+	var nodes []string
+	for i := range replicas {
+		nodes = append(nodes, fmt.Sprintf("node-%04d", 1+i*100))
+	}
 	var volumes []Volume
 	for i := range count {
-		volumes = append(volumes, volume(fmt.Sprintf("v%d", i), "node-0001", "node-0101", "node-0201"))
+		volumes = append(volumes, volume(fmt.Sprintf("v%d", i), nodes...))
 	}
 	return volumes
 }
 
+// benchmarkSizes runs a benchmark for one volume and four, of three replicas and of fifty.
+func benchmarkSizes(b *testing.B, run func(b *testing.B, volumes []Volume)) {
+	for _, replicas := range []int{3, 50} {
+		for _, count := range []int{1, 4} {
+			b.Run(fmt.Sprintf("replicas=%d/volumes=%d", replicas, count), func(b *testing.B) {
+				b.ReportAllocs()
+				run(b, benchmarkVolumes(count, replicas))
+			})
+		}
+	}
+}
+
 func BenchmarkNewPlan(b *testing.B) {
 	c := newIndexedCluster(5000)
-	for _, count := range []int{1, 4} {
-		b.Run(fmt.Sprintf("volumes=%d", count), func(b *testing.B) {
-			volumes := benchmarkVolumes(count)
-			b.ReportAllocs()
-			for b.Loop() {
-				NewPlan(volumes, testTiers, c)
-			}
-		})
-	}
+	benchmarkSizes(b, func(b *testing.B, volumes []Volume) {
+		for b.Loop() {
+			NewPlan(volumes, testTiers, c)
+		}
+	})
 }
 
 func BenchmarkScore(b *testing.B) {
 	c := newIndexedCluster(5000)
-	for _, count := range []int{1, 4} {
-		b.Run(fmt.Sprintf("volumes=%d", count), func(b *testing.B) {
-			plan := NewPlan(benchmarkVolumes(count), testTiers, c)
-			node := c["node-0102"]
-			b.ReportAllocs()
-			for b.Loop() {
-				plan.Score(node)
+	benchmarkSizes(b, func(b *testing.B, volumes []Volume) {
+		plan, node := NewPlan(volumes, testTiers, c), c["node-0102"]
+		for b.Loop() {
+			plan.Score(node)
+		}
+	})
+}
+
+func BenchmarkPlacementOf(b *testing.B) {
+	c := newIndexedCluster(5000)
+	benchmarkSizes(b, func(b *testing.B, volumes []Volume) {
+		for b.Loop() {
+			for i := range volumes {
+				PlacementOf(volumes[i], testTiers, c, "node-0102")
 			}
-		})
-	}
+		}
+	})
 }
 
 func TestScoreAllocatesNothing(t *testing.T) {
 	c := newIndexedCluster(300)
-	plan := NewPlan(benchmarkVolumes(4), testTiers, c)
+	plan := NewPlan(benchmarkVolumes(4, 3), testTiers, c)
 	node := c["node-0102"]
 	if allocs := testing.AllocsPerRun(100, func() { plan.Score(node) }); allocs != 0 {
 		t.Errorf("Score allocates %v times, want 0", allocs)

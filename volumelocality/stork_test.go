@@ -38,6 +38,21 @@ func down(node string, state drivers.StorageState) map[string]drivers.StorageSta
 	return map[string]drivers.StorageState{node: state}
 }
 
+// storkSix are six nodes that share nothing, and storkDisk a virtual machine's disk on three of them, attached to the first.
+var (
+	storkSix = []Node{
+		node("n1", "rack1", "zone1", "region1"), node("n2", "rack2", "zone2", "region2"), node("n3", "rack3", "zone3", "region3"),
+		node("n4", "rack4", "zone4", "region4"), node("n5", "rack5", "zone5", "region5"), node("n6", "rack6", "zone6", "region6"),
+	}
+	storkDisk = volume("disk", "n1", "n2", "n3").attached("n1")
+)
+
+// leaving is the volume for the target of a live migration.
+func (v Volume) leaving(node string) Volume {
+	left, _ := v.Leaving(node)
+	return left
+}
+
 // storkTwo are two volumes that share n2.
 var storkTwo = []Volume{volume("v", "n1", "n2"), volume("w", "n2", "n3")}
 
@@ -108,6 +123,30 @@ var storkCases = map[string]struct {
 	"preferRemoteNodeFalseAntiHyperConvergenceFilterTest": {
 		nodes: storkRacks, volumes: []Volume{volume("v", "n1", "n2")},
 		want: [][]string{{"n1", "n2"}, {"n3", "n4"}, {"n5"}},
+	},
+	"kubevirtPodScheduling": {
+		nodes: storkSix, volumes: []Volume{storkDisk},
+		want: [][]string{{"n1"}, {"n2", "n3"}, {"n4", "n5", "n6"}},
+	},
+	"kubevirtPodScheduling, live migration back to the node of the attachment": {
+		nodes: storkSix, volumes: []Volume{storkDisk.leaving("n2")},
+		want: [][]string{{"n1"}, {"n3"}, {"n2", "n4", "n5", "n6"}},
+		differs: "there the nodes without a replica come before the other nodes with one; here any data node but the one that is " +
+			"left comes first",
+	},
+	"kubevirtPodScheduling, live migration off the node of the attachment": {
+		nodes: storkSix, volumes: []Volume{storkDisk.leaving("n1")},
+		want:    [][]string{{"n2", "n3"}, {"n1", "n4", "n5", "n6"}},
+		differs: "there the node that is left comes first, for the volume is attached to it, and then those without a replica",
+	},
+	"kubevirtPodSchedulingAttachedOnMismatch": {
+		nodes: storkSix, volumes: []Volume{storkDisk.attached("elsewhere")},
+		want: [][]string{{"n1", "n2", "n3"}, {"n4", "n5", "n6"}},
+	},
+	"kubevirtPodScheduling, several disks": {
+		nodes: storkSix, volumes: []Volume{storkDisk.leaving("n1"), volume("hotplugged", "n1", "n3", "n4").leaving("n1")},
+		want:    [][]string{{"n3"}, {"n2", "n4"}, {"n1", "n5", "n6"}},
+		differs: "there only the root disk counts; here all disks do",
 	},
 	"invalidNodePrioritizeTest": {
 		nodes: append(slices.Clone(storkRacks[:1]), Node{Name: "unknown"}), volumes: []Volume{volume("v", "n1")},

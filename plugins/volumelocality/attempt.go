@@ -17,7 +17,7 @@ import (
 
 // attemptOf returns the nodes that are in play now.
 func (pl *VolumeLocality) attemptOf(ctx context.Context, pod *corev1.Pod, s *cycleState, nodes []fwk.NodeInfo) volumelocality.Attempt {
-	if !pl.narrows(ctx) {
+	if !pl.narrows(ctx) || followsMachine(pod) {
 		required, isRequired := s.plan.RequiredNodes()
 		return volumelocality.Attempt{Level: volumelocality.LevelAll, All: !isRequired, Nodes: required}
 	}

@@ -38,6 +38,7 @@ func (pl *VolumeLocality) watchPods(logger klog.Logger, pods cache.SharedIndexIn
 // forget drops all that is remembered of a pod that is bound or gone.
 func (pl *VolumeLocality) forget(pod types.UID) {
 	pl.levels.forget(pod)
+	pl.notes.take(pod)
 	pl.firsts.forget(pod)
 	pl.alarms.forget(pod)
 }

@@ -130,7 +130,11 @@ func sixNodes() []*corev1.Node {
 func newFixture(t testing.TB, w world) *fixture {
 	t.Helper()
 	metrics.Register()
-	f := &fixture{t: t, client: fake.NewClientset(w.objects...), activator: &activator{}, events: events.NewFakeRecorder(10), clock: testingclock.NewFakeClock(testEpoch)}
+	objects := slices.Clone(w.objects)
+	for _, node := range w.nodes {
+		objects = append(objects, node)
+	}
+	f := &fixture{t: t, client: fake.NewClientset(objects...), activator: &activator{}, events: events.NewFakeRecorder(1000), clock: testingclock.NewFakeClock(testEpoch)}
 	factory := informers.NewSharedInformerFactory(f.client, 0)
 	snapshot := cache.NewSnapshot(nil, w.nodes)
 	if w.args == nil {

@@ -32,10 +32,12 @@ type VolumeLocality struct {
 	registry *drivers.Registry
 	resolver *podvolumes.Resolver
 	pods     corelisters.PodLister
+	nodes    corelisters.NodeLister
 	args     config.VolumeLocalityArgs
 	tiers    []volumelocality.Tier
 	clock    clock.WithTicker
 	levels   *levels
+	notes    notes
 	firsts   *firsts
 	alarms   *alarms
 	evictor  *evictor
@@ -103,6 +105,7 @@ func New(ctx context.Context, args *config.VolumeLocalityArgs, handle fwk.Handle
 			Classes: informers.Storage().V1().StorageClasses().Lister(),
 		},
 		pods:   informers.Core().V1().Pods().Lister(),
+		nodes:  informers.Core().V1().Nodes().Lister(),
 		args:   *args,
 		clock:  sources.Clock,
 		levels: newLevels(),
@@ -113,6 +116,7 @@ func New(ctx context.Context, args *config.VolumeLocalityArgs, handle fwk.Handle
 	if pl.evictor, err = newEvictor(ctx, handle, pl.runsNextToItsData); err != nil {
 		return nil, fmt.Errorf("making what preempts: %w", err)
 	}
+	registerMetrics()
 	for _, tier := range args.Topology {
 		pl.tiers = append(pl.tiers, volumelocality.Tier{Label: tier.Label, Weight: int64(tier.Weight)})
 	}

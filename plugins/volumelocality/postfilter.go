@@ -41,6 +41,9 @@ func (pl *VolumeLocality) PostFilter(ctx context.Context, state fwk.CycleState, 
 		}
 		return pl.makeRoom(ctx, state, pod, statuses, whyPending(s, statuses)...)
 	}
+	if s.attempt.Level == volumelocality.LevelData {
+		pl.notes.set(pod.UID, whatLacks(s.attempt.Nodes, statuses))
+	}
 	pl.remember(pod, next)
 	logger := klog.FromContext(ctx)
 	logger.V(4).Info("No node in play fits; widening", "pod", klog.KObj(pod), "level", next)
@@ -71,6 +74,7 @@ func (pl *VolumeLocality) remember(pod *corev1.Pod, level volumelocality.Level) 
 	pl.levels.set(pod.UID, level)
 	if !pl.exists(pod) {
 		pl.levels.forget(pod.UID)
+		pl.notes.take(pod.UID)
 	}
 }
 

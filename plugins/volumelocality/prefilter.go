@@ -26,14 +26,16 @@ const (
 
 // PreFilter resolves the pod's volumes and narrows the nodes in play to those that the pod is to try now.
 func (pl *VolumeLocality) PreFilter(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, nodes []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
-	if !podvolumes.HasClaims(pod) {
+	if !podvolumes.HasClaims(pod) && !isMigrationTarget(pod) {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}
 	resolved, err := pl.resolver.Resolve(pod)
 	if err != nil {
 		return nil, fwk.AsStatus(err)
 	}
-	s := pl.locate(pod, resolved)
+	moving := pl.moveOf(pod)
+	s := pl.locate(pod, pl.withAttached(resolved, moving))
+	s.leave(moving)
 	state.Write(stateKey, s)
 	if isRequiredUnknown(s.volumes) {
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, ErrReasonNotKnown)
@@ -47,7 +49,7 @@ func (pl *VolumeLocality) PreFilter(ctx context.Context, state fwk.CycleState, p
 		return nil, nil
 	}
 	if len(s.attempt.Nodes) == 0 {
-		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, whyNoNode(s.plan))
+		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, whyNoNode(s))
 	}
 	klog.FromContext(ctx).V(4).Info("Narrowed the nodes in play", "level", s.attempt.Level, "nodes", len(s.attempt.Nodes))
 	return &fwk.PreFilterResult{NodeNames: sets.New(s.attempt.Nodes...)}, nil
@@ -67,9 +69,13 @@ func isRequiredUnknown(volumes []volumelocality.Volume) bool {
 	return false
 }
 
-func whyNoNode(plan *volumelocality.Plan) string {
-	if plan.MissingNodes() > 0 {
+func whyNoNode(s *cycleState) string {
+	switch {
+	case s.plan.MissingNodes() > 0:
 		return ErrReasonNoSuchNode
+	case s.leaving != "":
+		return ErrReasonNoOtherNode
+	default:
+		return ErrReasonNoDataNode
 	}
-	return ErrReasonNoDataNode
 }

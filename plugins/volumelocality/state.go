@@ -29,11 +29,17 @@ type cycleState struct {
 	until time.Time
 	// complaints are about annotations that could not be followed.
 	complaints []error
+	// leaving is the node that the pod's virtual machine moves off; empty for all other pods.
+	leaving string
 }
 
 // origin is the claim behind a volume, and the driver that says where the volume is; empty where none does.
 type origin struct {
 	claim, driver string
+	// isSource says that the claim has no volume yet, and that this is the one which it will be copied from.
+	isSource bool
+	// left says that the node which the pod's virtual machine leaves has an in-sync replica.
+	left bool
 }
 
 // Clone returns the state itself: it does not change.

@@ -270,12 +270,7 @@ func TestABadWaitIsToldAfterBindingOnce(t *testing.T) {
 	_, state := f.attempt(pod)
 	f.pl.PostBind(t.Context(), state, pod, "a1")
 	want := `Warning InvalidLocalityWait Pod "db-0": annotation roost.dev/locality-wait: invalid value "25h": must be a duration from 0s to 24h, for example 90s or 10m; the pod does not wait`
-	close(f.events.Events)
-	var got []string
-	for event := range f.events.Events {
-		got = append(got, event)
-	}
-	if diff := cmp.Diff([]string{want}, got); diff != "" {
+	if diff := cmp.Diff([]string{want, "Normal VolumesLocal 2/2 volumes local on a1"}, f.told()); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
