@@ -31,6 +31,8 @@ const (
 	readyTimeout = time.Minute
 	// openPaths are what a program serves without asking who is there. It listens on loopback.
 	openPaths = "--authorization-always-allow-paths=/healthz,/livez,/readyz,/metrics"
+	// securePort is the flag for where it serves them.
+	securePort = "--secure-port="
 )
 
 // StartScheduler starts our scheduler with a KubeSchedulerConfiguration in YAML, or the shipped one where config is empty,
@@ -114,22 +116,25 @@ func (s *Sandbox) startServing(ctx context.Context, health string, spec programS
 	if err != nil {
 		return err
 	}
-	spec.args = append(spec.args, "--bind-address=127.0.0.1", "--secure-port="+strconv.Itoa(port),
+	spec.args = append(spec.args, "--bind-address=127.0.0.1", securePort+strconv.Itoa(port),
 		"--cert-dir="+s.dir.path("certs", spec.name), "--authentication-skip-lookup", openPaths)
-	// The certificate is one that the program has just made for itself.
-	probe := &http.Client{Timeout: time.Second, Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true,
-	}}
-	url := fmt.Sprintf("https://127.0.0.1:%d/%s", port, health)
-	return s.startAndWait(ctx, spec, func() bool { return answers(ctx, probe, url) })
+	client, url := selfSigned(), fmt.Sprintf("https://127.0.0.1:%d/%s", port, health)
+	return s.startAndWait(ctx, spec, func() bool { return answers(ctx, client, url) })
 }
 
-func answers(ctx context.Context, probe *http.Client, url string) bool {
+// selfSigned asks a program for what it serves. The certificate is one that the program has just made for itself.
+func selfSigned() *http.Client {
+	return &http.Client{Timeout: time.Second, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true,
+	}}
+}
+
+func answers(ctx context.Context, client *http.Client, url string) bool {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return false
 	}
-	response, err := probe.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return false
 	}

@@ -34,17 +34,20 @@ type VolumeLocality struct {
 	args     config.VolumeLocalityArgs
 	tiers    []volumelocality.Tier
 	levels   *levels
+	waiting  *waiting
 	order    order
 }
 
 var (
-	_ fwk.PreFilterPlugin  = (*VolumeLocality)(nil)
-	_ fwk.FilterPlugin     = (*VolumeLocality)(nil)
-	_ fwk.PreScorePlugin   = (*VolumeLocality)(nil)
-	_ fwk.ScorePlugin      = (*VolumeLocality)(nil)
-	_ fwk.PostFilterPlugin = (*VolumeLocality)(nil)
-	_ fwk.ReservePlugin    = (*VolumeLocality)(nil)
-	_ fwk.PostBindPlugin   = (*VolumeLocality)(nil)
+	_ fwk.SignPlugin        = (*VolumeLocality)(nil)
+	_ fwk.PreFilterPlugin   = (*VolumeLocality)(nil)
+	_ fwk.FilterPlugin      = (*VolumeLocality)(nil)
+	_ fwk.PreScorePlugin    = (*VolumeLocality)(nil)
+	_ fwk.ScorePlugin       = (*VolumeLocality)(nil)
+	_ fwk.PostFilterPlugin  = (*VolumeLocality)(nil)
+	_ fwk.ReservePlugin     = (*VolumeLocality)(nil)
+	_ fwk.PostBindPlugin    = (*VolumeLocality)(nil)
+	_ fwk.EnqueueExtensions = (*VolumeLocality)(nil)
 )
 
 // NewFactory returns the plugin's factory. All plugins of a process are given the same drivers.
@@ -58,7 +61,12 @@ func NewFactory(shared *plugins.Drivers) frameworkruntime.PluginFactory {
 		if err != nil {
 			return nil, fmt.Errorf("starting the storage drivers: %w", err)
 		}
-		return New(ctx, args, handle, registry)
+		pl, err := New(ctx, args, handle, registry)
+		if err != nil {
+			return nil, err
+		}
+		go pl.waiting.run(ctx)
+		return pl, nil
 	}
 }
 
@@ -91,6 +99,9 @@ func New(ctx context.Context, args *config.VolumeLocalityArgs, handle fwk.Handle
 	}
 	for _, tier := range args.Topology {
 		pl.tiers = append(pl.tiers, volumelocality.Tier{Label: tier.Label, Weight: int64(tier.Weight)})
+	}
+	if err := pl.waitForData(informers.Core().V1().Pods().Informer()); err != nil {
+		return nil, fmt.Errorf("watching pods: %w", err)
 	}
 	if err := pl.watchPods(klog.FromContext(ctx), informers.Core().V1().Pods().Informer()); err != nil {
 		return nil, fmt.Errorf("watching pods: %w", err)

@@ -20,6 +20,7 @@ const (
 // PostBind forgets what was remembered for the pod, and tells its owner of annotations that could not be followed.
 func (pl *VolumeLocality) PostBind(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, _ string) {
 	pl.levels.forget(pod.UID)
+	pl.waiting.forget(pod.UID)
 	s, ok := readState(state)
 	if !ok {
 		return

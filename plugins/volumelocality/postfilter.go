@@ -24,6 +24,9 @@ const reasonWidening = "none of the nodes nearest to its data fits, trying more 
 // chain, so that nobody is preempted only to be local; when nothing is left to widen, the chain goes on.
 func (pl *VolumeLocality) PostFilter(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, statuses fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
 	s, ok := readState(state)
+	if ok {
+		pl.waiting.note(klog.FromContext(ctx), pod, s)
+	}
 	if !ok || s.plan == nil || rejectedAsWhole(statuses) {
 		pl.levels.forget(pod.UID)
 		return nil, fwk.NewStatus(fwk.Unschedulable)
