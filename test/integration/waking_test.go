@@ -30,7 +30,7 @@ import (
 const (
 	// crowdOfEvents is how much happens in the cluster that does not concern a pod.
 	crowdOfEvents = 1000
-	// strange is a storage system that no spec is about.
+	// strange is a storage system of which nobody reports that it lives.
 	strange        = "strange.example.com"
 	attemptsMetric = "scheduler_schedule_attempts_total"
 )
@@ -61,8 +61,12 @@ var _ = Describe("A pod that waits for its data", func() {
 			s.publish(ctx, vendor, "lost")
 			return "data"
 		}, true, NodeTimeout(startTimeout)),
-		Entry("because its storage vendor does not say where", func(ctx context.Context) string {
-			s.bindByHand(ctx, "data", csiSource("nobody.example.com", "volume-3"))
+		Entry("because its storage system is silent", func(ctx context.Context) string {
+			s.bindByHand(ctx, "data", csiSource(strange, "silent"))
+			s.createForSpec(ctx, &storagev1alpha1.VolumeTopology{
+				ObjectMeta: metav1.ObjectMeta{GenerateName: "spec-"},
+				Spec:       storagev1alpha1.VolumeTopologySpec{Provisioner: strange, VolumeHandle: "silent"},
+			})
 			return "data"
 		}, true, NodeTimeout(startTimeout)),
 		// In-tree plugins take any new node, taint and pod that ends for a reason to try a pod again that found no room.
@@ -108,7 +112,7 @@ var _ = Describe("A pod that waits for its data", func() {
 		s.expectSoonOn(ctx, "pod", free)
 	})
 
-	It("runs once its storage vendor says where the data is", func(ctx SpecContext) {
+	It("runs once its storage system says where the data is", func(ctx SpecContext) {
 		s.bindByHand(ctx, "data", csiSource(vendor, "late"))
 		Expect(s.pend(ctx, "pod", using("data"), annotated(volumelocality.Required))).To(ContainSubstring(notKnown))
 		s.publish(ctx, vendor, "late", sandbox.NodeName(3))
@@ -238,15 +242,15 @@ func (s *space) unrelated(name string) map[client.Object]string {
 		class:                    policy,
 		csiNode:                  policy,
 		pool:                     `{"capacity":"2Gi"}`,
-		&storagev1alpha1.VolumeTopology{ObjectMeta: meta, Spec: storagev1alpha1.VolumeTopologySpec{Provisioner: vendor, VolumeHandle: name}}:         policy,
-		&storagev1alpha1.StorageReport{ObjectMeta: meta, Spec: storagev1alpha1.StorageReportSpec{Provisioner: strange, NodeName: name}}:              policy,
-		&storagev1alpha1.StorageReport{ObjectMeta: named(name + "-x"), Spec: storagev1alpha1.StorageReportSpec{Provisioner: vendor, NodeName: name}}: policy,
+		&storagev1alpha1.VolumeTopology{ObjectMeta: meta, Spec: storagev1alpha1.VolumeTopologySpec{Provisioner: vendor, VolumeHandle: name}}:          policy,
+		&storagev1alpha1.StorageReport{ObjectMeta: meta, Spec: storagev1alpha1.StorageReportSpec{Provisioner: "another.example.com", NodeName: name}}: policy,
+		&storagev1alpha1.StorageReport{ObjectMeta: named(name + "-x"), Spec: storagev1alpha1.StorageReportSpec{Provisioner: vendor, NodeName: name}}:  policy,
 	}
 }
 
 func named(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
 
-// statusOf is what a storage vendor says in an object of its own.
+// statusOf is what a storage system says in an object of its own.
 func statusOf(object client.Object) (string, bool) {
 	switch object.(type) {
 	case *storagev1alpha1.VolumeTopology:
