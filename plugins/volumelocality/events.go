@@ -73,7 +73,7 @@ func (pl *VolumeLocality) afterPod(_ klog.Logger, pod *corev1.Pod, oldObj, newOb
 	if err != nil {
 		return fwk.Queue, fmt.Errorf("event of a Pod: %w", err)
 	}
-	return plugins.QueueIf(after.UID == pod.UID && asksForAnother(before.Annotations, after.Annotations)), nil
+	return plugins.QueueIf(after.UID == pod.UID && (before == nil || asksForAnother(before.Annotations, after.Annotations))), nil
 }
 
 // afterClaim queues the pod where the claim is its own.

@@ -75,6 +75,8 @@ var hintTests = map[string]struct {
 	"a taint of the data node goes":       {fwk.Node, changed(nodeA1, func(n *corev1.Node) { n.Spec.Unschedulable = true }), nodeA1, fwk.QueueSkip},
 	"the pod asks for another policy":     {fwk.Pod, hinted, changed(hinted, annotate[*corev1.Pod]("roost.dev/locality", "Required")), fwk.Queue},
 	"the pod asks for a policy no more":   {fwk.Pod, changed(hinted, annotate[*corev1.Pod]("roost.dev/locality", "Required")), hinted, fwk.Queue},
+	"the pod asks for an empty policy":    {fwk.Pod, hinted, changed(hinted, annotate[*corev1.Pod]("roost.dev/locality", "")), fwk.Queue},
+	"the pod was not seen before":         {fwk.Pod, nil, hinted, fwk.Queue},
 	"the pod asks for another wait":       {fwk.Pod, hinted, changed(hinted, annotate[*corev1.Pod]("roost.dev/locality-wait", "30s")), fwk.Queue},
 	"the pod's status changes":            {fwk.Pod, hinted, changed(hinted, func(p *corev1.Pod) { p.Status.Message = "x" }), fwk.QueueSkip},
 	"the pod has another annotation":      {fwk.Pod, hinted, changed(hinted, annotate[*corev1.Pod]("team", "db")), fwk.QueueSkip},

@@ -245,15 +245,30 @@ func TestNothingIsKeptOfPodsThatDoNotWait(t *testing.T) {
 	r := newRoom(t)
 	r.set("data", known(inSync("a1", "b1")))
 	r.deleted["gone"] = true
+	r.fails("woken", "data")
+	r.say(drivers.Change{Provisioner: provisioner, Node: "a1"})
 	r.fails("gone", "data") // It was deleted during the attempt.
 	r.fails("bound", "data", "unknown")
 	r.fails("bound", "data") // Another attempt, which waits for less.
 	r.forget("bound")
 	r.forget("never-seen")
-	r.fails("woken", "data")
-	r.say(drivers.Change{Provisioner: provisioner, Node: "a1"})
 	if len(r.pods) != 0 || len(r.byChange) != 0 || len(r.changed) != 0 {
 		t.Errorf("kept: pods %v, by change %v, changes %v, want nothing", r.pods, r.byChange, r.changed)
+	}
+}
+
+// Between the look at the pods and their return, a pod may be bound, or fail another attempt that saw what had changed.
+func TestPodsThatWaitNoLongerDoNotComeBack(t *testing.T) {
+	r := newRoom(t)
+	r.set("data", known(inSync("a1")))
+	r.fails("bound", "data")
+	r.fails("tried", "data")
+	waiters := slices.Collect(maps.Values(r.pods))
+	r.forget("bound")
+	r.fails("tried", "data")
+	r.bringBack(klog.FromContext(t.Context()), waiters...)
+	if came := r.came(); came != nil {
+		t.Errorf("%v come back, want none", came)
 	}
 }
 

@@ -30,6 +30,9 @@ import (
 const (
 	// crowdOfEvents is how much happens in the cluster that does not concern a pod.
 	crowdOfEvents = 1000
+	// soon is how long a change in storage may take to bring a pod back. It is far below the 30 seconds after which the plugin
+	// looks of itself.
+	soon = 5 * time.Second
 	// strange is a storage system of which nobody reports that it lives.
 	strange        = "strange.example.com"
 	attemptsMetric = "scheduler_schedule_attempts_total"
@@ -180,7 +183,7 @@ func (s *space) expectTriedOnceEach(ctx context.Context, before int, steps []ste
 func (s *space) expectSoonOn(ctx context.Context, pod, node string) {
 	GinkgoHelper()
 	begin := time.Now()
-	Expect(s.nodeOf(ctx, pod)).To(Equal(node))
+	Eventually(func(g Gomega) string { return s.pod(ctx, g, pod).Spec.NodeName }).WithContext(ctx).WithTimeout(soon).Should(Equal(node))
 	AddReportEntry("the pod was bound after", time.Since(begin).Round(poll).String())
 }
 
