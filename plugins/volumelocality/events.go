@@ -34,8 +34,10 @@ func (pl *VolumeLocality) EventsToRegister(context.Context) ([]fwk.ClusterEventW
 		// A data node comes. Taints are named, because for a plugin that names only Add the scheduler takes every change of
 		// them for a reason to try again.
 		{Event: fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.Add | fwk.UpdateNodeTaint}, QueueingHintFn: pl.afterNode},
-		// The pod itself asks for another policy. The in-tree NodeDeclaredFeatures is told of every change of a pod as well.
-		{Event: fwk.ClusterEvent{Resource: fwk.Pod, ActionType: fwk.Update}, QueueingHintFn: pl.afterPod},
+		// The pod itself asks for another policy. The in-tree NodeDeclaredFeatures is told of every change of a pod as well. Pods
+		// that end are named as DefaultPreemption names them: of a pod that a plugin keeps out of the queue while its victims are
+		// evicted, the queue asks the others' hints only at events that this plugin has named.
+		{Event: fwk.ClusterEvent{Resource: fwk.Pod, ActionType: fwk.Update | fwk.Delete}, QueueingHintFn: pl.afterPod},
 		// A claim is made, bound, or asks for another policy.
 		{Event: fwk.ClusterEvent{Resource: fwk.PersistentVolumeClaim, ActionType: fwk.Add | fwk.Update}, QueueingHintFn: pl.afterClaim},
 		// A claim's volume appears, or can be used on other nodes.
@@ -73,7 +75,7 @@ func (pl *VolumeLocality) afterPod(_ klog.Logger, pod *corev1.Pod, oldObj, newOb
 	if err != nil {
 		return fwk.Queue, fmt.Errorf("event of a Pod: %w", err)
 	}
-	return plugins.QueueIf(after.UID == pod.UID && (before == nil || asksForAnother(before.Annotations, after.Annotations))), nil
+	return plugins.QueueIf(after != nil && after.UID == pod.UID && (before == nil || asksForAnother(before.Annotations, after.Annotations))), nil
 }
 
 // afterClaim queues the pod where the claim is its own.

@@ -4,6 +4,7 @@
 package volumelocality
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
 	st "k8s.io/kubernetes/pkg/scheduler/testing"
 
 	"roost.dev/roost/drivers"
@@ -76,6 +78,7 @@ var hintTests = map[string]struct {
 	"the pod asks for another policy":     {fwk.Pod, hinted, changed(hinted, annotate[*corev1.Pod]("roost.dev/locality", "Required")), fwk.Queue},
 	"the pod asks for a policy no more":   {fwk.Pod, changed(hinted, annotate[*corev1.Pod]("roost.dev/locality", "Required")), hinted, fwk.Queue},
 	"the pod asks for an empty policy":    {fwk.Pod, hinted, changed(hinted, annotate[*corev1.Pod]("roost.dev/locality", "")), fwk.Queue},
+	"another pod ends":                    {fwk.Pod, unscheduled("other", ""), nil, fwk.QueueSkip},
 	"the pod was not seen before":         {fwk.Pod, nil, hinted, fwk.Queue},
 	"the pod asks for another wait":       {fwk.Pod, hinted, changed(hinted, annotate[*corev1.Pod]("roost.dev/locality-wait", "30s")), fwk.Queue},
 	"the pod's status changes":            {fwk.Pod, hinted, changed(hinted, func(p *corev1.Pod) { p.Status.Message = "x" }), fwk.QueueSkip},
@@ -155,18 +158,24 @@ func TestQueueingHints(t *testing.T) {
 	}
 }
 
-// A plugin that names only that nodes are added is given a hint for their taints that has it try every pod again.
-func TestNoHintIsLeftToTheScheduler(t *testing.T) {
+// What is registered is more than the hints need. A plugin that names only that nodes are added is given a hint for their taints
+// that has it try every pod again; one that does not name that pods end keeps pods out of the queue whose victims are gone.
+func TestEventsThatHaveToBeNamed(t *testing.T) {
 	events, err := (&VolumeLocality{}).EventsToRegister(t.Context())
 	if err != nil {
 		t.Fatal(err)
+	}
+	missing := map[fwk.ClusterEvent]bool{
+		{Resource: fwk.Node, ActionType: fwk.UpdateNodeTaint}: true,
+		{Resource: fwk.Pod, ActionType: fwk.Delete}:           true,
 	}
 	for _, e := range events {
 		if e.QueueingHintFn == nil {
 			t.Errorf("%s has no hint", e.Event.Label())
 		}
-		if e.Event.Resource == fwk.Node && e.Event.ActionType&fwk.UpdateNodeTaint == 0 {
-			t.Error("taints of nodes have no hint")
-		}
+		maps.DeleteFunc(missing, func(event fwk.ClusterEvent, _ bool) bool { return framework.MatchClusterEvents(e.Event, event) })
+	}
+	if len(missing) > 0 {
+		t.Errorf("not registered: %v", missing)
 	}
 }
