@@ -72,6 +72,13 @@ var _ = Describe("A pod that waits for its data", func() {
 			})
 			return "data"
 		}, true, NodeTimeout(startTimeout)),
+		Entry("because the storage on its data nodes is offline", func(ctx context.Context) string {
+			v := s.provision(ctx, "data", sandbox.NodeName(0))
+			for _, node := range v.dataNodes {
+				s.setStorage(ctx, node, storagev1alpha1.StorageOffline)
+			}
+			return v.claim
+		}, true, NodeTimeout(startTimeout)),
 		// In-tree plugins take any new node, taint and pod that ends for a reason to try a pod again that found no room.
 		Entry("because its data node is full", func(ctx context.Context) string {
 			s.bindByHand(ctx, "data", csiSource(vendor, "here"))
