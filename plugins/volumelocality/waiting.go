@@ -6,6 +6,7 @@ package volumelocality
 import (
 	"context"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -99,8 +100,10 @@ type waiting struct {
 	byChange map[drivers.Change]map[types.UID]*waiter
 	// changed are the changes that may help a pod and have not been looked at.
 	changed map[drivers.Change]bool
-	// statesAt are the counts of the last change of the storage on each node.
+	// statesAt are the counts of the last change of the storage on a node, for as long as an attempt may have missed it.
 	statesAt map[drivers.Change]uint64
+	// looked is the count at the last look without a word.
+	looked uint64
 }
 
 func newWaiting(options waitingOptions) *waiting {
@@ -225,9 +228,12 @@ func (q *waiting) wakeChanged(logger klog.Logger) {
 	q.bringBack(logger, append(outdated, q.outdated(perhaps)...)...)
 }
 
-// wakeOutdated brings back the pods whose volumes became known, or unknown, without a word.
+// wakeOutdated brings back the pods whose volumes became known, or unknown, without a word. No attempt lasts from one such look
+// to the next, so that what changed before the last one has been seen.
 func (q *waiting) wakeOutdated(logger klog.Logger) {
 	q.mu.Lock()
+	maps.DeleteFunc(q.statesAt, func(_ drivers.Change, at uint64) bool { return at <= q.looked })
+	q.looked = q.count.Load()
 	waiters := make([]*waiter, 0, len(q.pods))
 	for _, w := range q.pods {
 		waiters = append(waiters, w)

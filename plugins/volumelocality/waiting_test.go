@@ -257,6 +257,23 @@ func TestNothingIsKeptOfPodsThatDoNotWait(t *testing.T) {
 	}
 }
 
+// Nodes come and go for years, and an attempt lasts milliseconds.
+func TestChangesOfStorageAreForgottenWhenNoAttemptCanHaveMissedThem(t *testing.T) {
+	r := newRoom(t)
+	r.set("data", known(inSync("a1")))
+	s := r.saw("data")
+	r.change(drivers.Change{Provisioner: provisioner, Node: "a1"})
+	r.wakeOutdated(klog.FromContext(t.Context()))
+	r.note(klog.FromContext(t.Context()), unscheduled("db-0", ""), s)
+	if diff := cmp.Diff([]string{"default/db-0"}, r.came()); diff != "" {
+		t.Errorf("pods that come back after one look (-want +got):\n%s", diff)
+	}
+	r.wakeOutdated(klog.FromContext(t.Context()))
+	if len(r.statesAt) != 0 {
+		t.Errorf("kept after two looks: %v, want nothing", r.statesAt)
+	}
+}
+
 // Between the look at the pods and their return, a pod may be bound, or fail another attempt that saw what had changed.
 func TestPodsThatWaitNoLongerDoNotComeBack(t *testing.T) {
 	r := newRoom(t)
