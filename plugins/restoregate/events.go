@@ -13,6 +13,8 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/util"
 
 	snapshotv1alpha1 "roost.dev/roost/apis/snapshot/v1alpha1"
+	"roost.dev/roost/internal/podvolumes"
+	"roost.dev/roost/plugins"
 )
 
 // EventsToRegister are the events after which a pod that is held may go. A claim that is deleted lets nobody go: a restore
@@ -29,15 +31,10 @@ func (pl *RestoreGate) afterClaim(_ klog.Logger, pod *corev1.Pod, oldObj, newObj
 	if err != nil {
 		return fwk.Queue, fmt.Errorf("event of a PersistentVolumeClaim: %w", err)
 	}
-	if after == nil || after.Namespace != pod.Namespace || isRestoring(after) || before != nil && !isRestoring(before) {
+	if after == nil || isRestoring(after) || before != nil && !isRestoring(before) {
 		return fwk.QueueSkip, nil
 	}
-	for name := range claimsOf(pod) {
-		if name == after.Name {
-			return fwk.Queue, nil
-		}
-	}
-	return fwk.QueueSkip, nil
+	return plugins.QueueIf(podvolumes.Uses(pod, after.Namespace, after.Name)), nil
 }
 
 func isRestoring(claim *corev1.PersistentVolumeClaim) bool {

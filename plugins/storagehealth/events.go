@@ -15,6 +15,7 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/util"
 
 	"roost.dev/roost/internal/podvolumes"
+	"roost.dev/roost/plugins"
 )
 
 // EventsToRegister are the events after which a pod that the plugin kept off nodes may fit. That storage is well again is no
@@ -23,8 +24,9 @@ func (pl *StorageHealth) EventsToRegister(context.Context) ([]fwk.ClusterEventWi
 	return []fwk.ClusterEventWithHint{
 		// A CSI driver registers on a node.
 		{Event: fwk.ClusterEvent{Resource: fwk.CSINode, ActionType: fwk.Add | fwk.Update}, QueueingHintFn: pl.afterCSINode},
-		// A node comes. One whose driver has yet to register is told of by its CSINode.
-		{Event: fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.Add}, QueueingHintFn: pl.afterNodeAdded},
+		// A node comes. One whose driver has yet to register is told of by its CSINode. Taints are named, because for a plugin
+		// that names only Add the scheduler takes every change of them for a reason to try again.
+		{Event: fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.Add | fwk.UpdateNodeTaint}, QueueingHintFn: pl.afterNode},
 		// A claim is made again, of another class.
 		{Event: fwk.ClusterEvent{Resource: fwk.PersistentVolumeClaim, ActionType: fwk.Add}, QueueingHintFn: pl.afterClaimAdded},
 	}, nil
@@ -36,7 +38,7 @@ func (pl *StorageHealth) afterCSINode(_ klog.Logger, pod *corev1.Pod, oldObj, ne
 	if err != nil {
 		return fwk.Queue, fmt.Errorf("event of a CSINode: %w", err)
 	}
-	isNew := func(driver string) bool { return lists(after, driver) && (before == nil || !lists(before, driver)) }
+	isNew := func(driver string) bool { return plugins.Registers(before, after, driver) }
 	if !slices.ContainsFunc(after.Spec.Drivers, func(d storagev1.CSINodeDriver) bool { return isNew(d.Name) }) {
 		return fwk.QueueSkip, nil
 	}
@@ -44,20 +46,23 @@ func (pl *StorageHealth) afterCSINode(_ klog.Logger, pod *corev1.Pod, oldObj, ne
 	if err != nil {
 		return fwk.Queue, err
 	}
-	return queueIf(slices.ContainsFunc(storages, func(s storage) bool { return isNew(s.provisioner) })), nil
+	return plugins.QueueIf(slices.ContainsFunc(storages, func(s storage) bool { return isNew(s.provisioner) })), nil
 }
 
-// afterNodeAdded queues the pod where the storage of all its volumes works on the node.
-func (pl *StorageHealth) afterNodeAdded(_ klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
-	_, node, err := util.As[*corev1.Node](oldObj, newObj)
+// afterNode queues the pod where the node is new and the storage of all its volumes works there.
+func (pl *StorageHealth) afterNode(_ klog.Logger, pod *corev1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
+	before, node, err := util.As[*corev1.Node](oldObj, newObj)
 	if err != nil {
 		return fwk.Queue, fmt.Errorf("event of a Node: %w", err)
+	}
+	if before != nil {
+		return fwk.QueueSkip, nil
 	}
 	storages, err := pl.storagesOf(pod)
 	if err != nil {
 		return fwk.Queue, err
 	}
-	return queueIf(!slices.ContainsFunc(storages, func(s storage) bool {
+	return plugins.QueueIf(!slices.ContainsFunc(storages, func(s storage) bool {
 		return s.registers && !pl.isRegistered(s.provisioner, node.Name) ||
 			pl.health.faultOf(part{provisioner: s.provisioner, node: node.Name}) != noFault
 	})), nil
@@ -69,17 +74,5 @@ func (pl *StorageHealth) afterClaimAdded(_ klog.Logger, pod *corev1.Pod, oldObj,
 	if err != nil {
 		return fwk.Queue, fmt.Errorf("event of a PersistentVolumeClaim: %w", err)
 	}
-	if claim.Namespace != pod.Namespace {
-		return fwk.QueueSkip, nil
-	}
-	return queueIf(slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
-		return podvolumes.ClaimName(pod, &v) == claim.Name
-	})), nil
-}
-
-func queueIf(helps bool) fwk.QueueingHint {
-	if helps {
-		return fwk.Queue
-	}
-	return fwk.QueueSkip
+	return plugins.QueueIf(podvolumes.Uses(pod, claim.Namespace, claim.Name)), nil
 }

@@ -35,6 +35,7 @@ var hintTests = map[string]struct {
 	"a node comes whose driver is to come":  {fwk.Node, nil, st.MakeNode().Name("d").Obj(), fwk.QueueSkip},
 	"a node comes whose storage is offline": {fwk.Node, nil, st.MakeNode().Name("b").Obj(), fwk.QueueSkip},
 	"a node comes with a bad verdict":       {fwk.Node, nil, st.MakeNode().Name("c").Obj(), fwk.QueueSkip},
+	"a taint of a node goes":                {fwk.Node, st.MakeNode().Name("a").Unschedulable(true).Obj(), st.MakeNode().Name("a").Obj(), fwk.QueueSkip},
 	"its claim is made":                     {fwk.PersistentVolumeClaim, nil, builders.MakeClaim("data").Obj(), fwk.Queue},
 	"another claim is made":                 {fwk.PersistentVolumeClaim, nil, builders.MakeClaim("more").Obj(), fwk.QueueSkip},
 	"a claim of its name is made elsewhere": {fwk.PersistentVolumeClaim, nil, inNamespace("elsewhere", builders.MakeClaim("data").Obj()), fwk.QueueSkip},
@@ -72,5 +73,18 @@ func TestQueueingHints(t *testing.T) {
 				t.Errorf("hint = %v, want %v", got, tc.want)
 			}
 		})
+	}
+}
+
+// A plugin that names only that nodes are added is given a hint for their taints that has it try every pod again.
+func TestTaintsHaveAHint(t *testing.T) {
+	events, err := (&StorageHealth{}).EventsToRegister(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		if e.Event.Resource == fwk.Node && e.Event.ActionType&fwk.UpdateNodeTaint == 0 {
+			t.Error("taints of nodes have no hint")
+		}
 	}
 }

@@ -5,11 +5,11 @@ package storagehealth
 
 import (
 	"context"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	fwk "k8s.io/kube-scheduler/framework"
+
+	"roost.dev/roost/plugins"
 )
 
 // Filter keeps the pod off a node where the storage of one of its volumes does not work. No pod that is preempted would
@@ -45,9 +45,5 @@ func (pl *StorageHealth) check(s *cycleState, storage *storage, node string) fau
 // isRegistered is false also where the node has no CSINode: a kubelet makes it before it can mount a CSI volume.
 func (pl *StorageHealth) isRegistered(provisioner, node string) bool {
 	csiNode, err := pl.csiNodes.Get(node)
-	return err == nil && lists(csiNode, provisioner)
-}
-
-func lists(csiNode *storagev1.CSINode, driver string) bool {
-	return slices.ContainsFunc(csiNode.Spec.Drivers, func(d storagev1.CSINodeDriver) bool { return d.Name == driver })
+	return err == nil && plugins.Lists(csiNode, provisioner)
 }

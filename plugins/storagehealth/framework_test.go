@@ -85,3 +85,14 @@ func TestInTheSchedulersFramework(t *testing.T) {
 	storage.say(on("a"), drivers.Online)
 	waitUntil(t, "the framework is asked to bring the pod back", activator.has("default/db-0"))
 }
+
+// TestSignaturesInTheSchedulersFramework has the framework itself sign pods for opportunistic batching.
+func TestSignaturesInTheSchedulersFramework(t *testing.T) {
+	profile, _ := newProfile(t, &memory{}, &handle{})
+	if profile.SignPod(t.Context(), newPod("bare")) == nil {
+		t.Error("a pod without claims is not signed")
+	}
+	if got := profile.SignPod(t.Context(), newPod("db-0", "data")); got != nil {
+		t.Errorf("a pod with a claim is signed: %q", got)
+	}
+}

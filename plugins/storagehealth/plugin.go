@@ -43,6 +43,7 @@ var (
 	_ fwk.ScorePlugin       = (*StorageHealth)(nil)
 	_ fwk.PostBindPlugin    = (*StorageHealth)(nil)
 	_ fwk.EnqueueExtensions = (*StorageHealth)(nil)
+	_ fwk.SignPlugin        = (*StorageHealth)(nil)
 )
 
 // StorageNodes are the StorageNode objects in memory.
@@ -111,15 +112,12 @@ func New(ctx context.Context, args *config.StorageHealthArgs, handle fwk.Handle,
 		csiDrivers: informers.Storage().V1().CSIDrivers().Lister(),
 	}
 	pl.waiting = newWaiting(waitingOptions{
-		clock:  sources.Clock,
-		usable: func(p part) bool { return pl.health.faultOf(p) == noFault },
-		exists: func(pod *corev1.Pod) bool {
-			current, err := pods.Lister().Pods(pod.Namespace).Get(pod.Name)
-			return err == nil && current.UID == pod.UID
-		},
+		clock:    sources.Clock,
+		usable:   func(p part) bool { return pl.health.faultOf(p) == noFault },
+		exists:   func(pod *corev1.Pod) bool { return plugins.Exists(pods.Lister(), pod) },
 		activate: handle.Activate,
 	})
-	if err := pl.waiting.watchPods(pods.Informer()); err != nil {
+	if _, err := pods.Informer().AddEventHandler(plugins.OnDelete(pl.waiting.forget)); err != nil {
 		return nil, fmt.Errorf("watching pods: %w", err)
 	}
 	sources.Registry.Subscribe(func(c drivers.Change) { pl.waiting.changed(part{provisioner: c.Provisioner, node: c.Node}) })

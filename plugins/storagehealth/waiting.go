@@ -9,22 +9,17 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
+
+	"roost.dev/roost/plugins"
 )
 
-const (
-	// maxParts is how many nodes are remembered of a pod. One that was kept off more comes back for any node.
-	maxParts = 16
-	// lookInterval is how often the faults are looked at without a change, because a report that grows too old to count
-	// is none.
-	lookInterval = 30 * time.Second
-)
+// maxParts is how many nodes are remembered of a pod. One that was kept off more comes back for any node.
+const maxParts = 16
 
 // waiter is a pod in one scheduling cycle, and the faults that kept it off nodes. It is safe for concurrent use.
 type waiter struct {
@@ -82,8 +77,7 @@ type waitingOptions struct {
 // No event of Kubernetes tells the scheduler that a fault is over.
 type waiting struct {
 	waitingOptions
-	// look has room for one, so that a burst of changes is one look.
-	look chan struct{}
+	look plugins.Look
 
 	mu   sync.RWMutex
 	pods map[types.UID]*waiter
@@ -93,7 +87,7 @@ type waiting struct {
 
 func newWaiting(options waitingOptions) *waiting {
 	return &waiting{
-		waitingOptions: options, look: make(chan struct{}, 1), pods: map[types.UID]*waiter{}, faulty: map[part]bool{},
+		waitingOptions: options, look: plugins.NewLook(), pods: map[types.UID]*waiter{}, faulty: map[part]bool{},
 	}
 }
 
@@ -126,28 +120,14 @@ func (q *waiting) forget(pod types.UID) {
 func (q *waiting) changed(p part) {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
-	if !q.faulty[p] {
-		return
-	}
-	select {
-	case q.look <- struct{}{}:
-	default:
+	if q.faulty[p] {
+		q.look.Soon()
 	}
 }
 
 // run brings pods back until ctx is done.
 func (q *waiting) run(ctx context.Context) {
-	ticker := q.clock.NewTicker(lookInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-q.look:
-		case <-ticker.C():
-		}
-		q.wake(klog.FromContext(ctx))
-	}
+	q.look.Run(ctx, q.clock, q.wake, q.wake)
 }
 
 // wake brings back the pods that wait for a part that is usable now.
@@ -185,19 +165,4 @@ func (q *waiting) take(usable map[part]bool) map[string]*corev1.Pod {
 		clear(q.faulty)
 	}
 	return woken
-}
-
-// watchPods forgets pods that are deleted.
-func (q *waiting) watchPods(pods cache.SharedIndexInformer) error {
-	_, err := pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		DeleteFunc: func(obj any) {
-			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = gone.Obj
-			}
-			if pod, ok := obj.(*corev1.Pod); ok {
-				q.forget(pod.UID)
-			}
-		},
-	})
-	return err
 }

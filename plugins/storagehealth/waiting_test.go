@@ -129,7 +129,7 @@ func TestPodsComeBackWithoutWord(t *testing.T) {
 	f.memory.mu.Lock()
 	f.memory.states[on("a")] = drivers.Unknown
 	f.memory.mu.Unlock()
-	f.clock.Step(lookInterval)
+	f.clock.Step(plugins.LookInterval)
 	waitUntil(t, "the pod comes back", f.handle.has("default/db-0"))
 }
 

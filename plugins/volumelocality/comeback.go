@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+
+	"roost.dev/roost/plugins"
 )
 
 // watchPods follows the pods that are widened. A pod that failed an attempt is put into back-off, for seconds when the
@@ -23,14 +25,7 @@ func (pl *VolumeLocality) watchPods(logger klog.Logger, pods cache.SharedIndexIn
 				pl.activate(logger, is)
 			}
 		},
-		DeleteFunc: func(obj any) {
-			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = gone.Obj
-			}
-			if pod, ok := obj.(*corev1.Pod); ok {
-				pl.forget(pod.UID)
-			}
-		},
+		DeleteFunc: plugins.OnDelete(pl.forget).DeleteFunc,
 	})
 	return err
 }
@@ -41,6 +36,7 @@ func (pl *VolumeLocality) forget(pod types.UID) {
 	pl.notes.take(pod)
 	pl.firsts.forget(pod)
 	pl.alarms.forget(pod)
+	pl.waiting.forget(pod)
 }
 
 func (pl *VolumeLocality) activate(logger klog.Logger, pod *corev1.Pod) {

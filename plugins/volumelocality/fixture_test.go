@@ -41,11 +41,19 @@ const provisioner = "csi.example.com"
 type memory struct {
 	locations map[string]drivers.Location
 	states    map[string]drivers.StorageState
+	told      []func(drivers.Change)
 }
 
 func (m *memory) Run(ctx context.Context) error { <-ctx.Done(); return nil }
 func (m *memory) HasSynced() bool               { return true }
-func (m *memory) Subscribe(func(drivers.Change)) {
+
+func (m *memory) Subscribe(changed func(drivers.Change)) { m.told = append(m.told, changed) }
+
+// say tells of a change that the test has made.
+func (m *memory) say(c drivers.Change) {
+	for _, changed := range m.told {
+		changed(c)
+	}
 }
 
 func (m *memory) Locate(id drivers.VolumeID) (drivers.Location, bool) {

@@ -44,12 +44,6 @@ func running(pod *corev1.Pod, node string, hour int) *corev1.Pod {
 	return pod
 }
 
-// changed is the pod after a change.
-func changed(pod *corev1.Pod, change func(*corev1.Pod)) *corev1.Pod {
-	change(pod)
-	return pod
-}
-
 // holding is the pod that holds the disks which were hotplugged into the virtual machine of another pod.
 func holding(owner *corev1.Pod, claims ...string) *corev1.Pod {
 	pod := podUsing(claims...)

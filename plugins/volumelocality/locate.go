@@ -16,7 +16,7 @@ import (
 // the pod from running is for the in-tree plugins to say. A volume of a kind that no driver can know (NFS, say) is nowhere
 // near or far, and does not count.
 func (pl *VolumeLocality) locate(pod *corev1.Pod, resolved []podvolumes.Volume) *cycleState {
-	s := &cycleState{volumes: make([]volumelocality.Volume, 0, len(resolved)), origins: make([]origin, 0, len(resolved))}
+	s := &cycleState{since: pl.waiting.now(), volumes: make([]volumelocality.Volume, 0, len(resolved)), origins: make([]origin, 0, len(resolved))}
 	for i := range resolved {
 		r := &resolved[i]
 		if r.Status != podvolumes.Bound || r.ID == (drivers.VolumeID{}) {

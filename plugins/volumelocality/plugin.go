@@ -41,18 +41,21 @@ type VolumeLocality struct {
 	firsts   *firsts
 	alarms   *alarms
 	evictor  *evictor
+	waiting  *waiting
 	order    order
 }
 
 var (
-	_ fwk.PreEnqueuePlugin = (*VolumeLocality)(nil)
-	_ fwk.PreFilterPlugin  = (*VolumeLocality)(nil)
-	_ fwk.FilterPlugin     = (*VolumeLocality)(nil)
-	_ fwk.PreScorePlugin   = (*VolumeLocality)(nil)
-	_ fwk.ScorePlugin      = (*VolumeLocality)(nil)
-	_ fwk.PostFilterPlugin = (*VolumeLocality)(nil)
-	_ fwk.ReservePlugin    = (*VolumeLocality)(nil)
-	_ fwk.PostBindPlugin   = (*VolumeLocality)(nil)
+	_ fwk.PreEnqueuePlugin  = (*VolumeLocality)(nil)
+	_ fwk.SignPlugin        = (*VolumeLocality)(nil)
+	_ fwk.PreFilterPlugin   = (*VolumeLocality)(nil)
+	_ fwk.FilterPlugin      = (*VolumeLocality)(nil)
+	_ fwk.PreScorePlugin    = (*VolumeLocality)(nil)
+	_ fwk.ScorePlugin       = (*VolumeLocality)(nil)
+	_ fwk.PostFilterPlugin  = (*VolumeLocality)(nil)
+	_ fwk.ReservePlugin     = (*VolumeLocality)(nil)
+	_ fwk.PostBindPlugin    = (*VolumeLocality)(nil)
+	_ fwk.EnqueueExtensions = (*VolumeLocality)(nil)
 )
 
 // NewFactory returns the plugin's factory. All plugins of a process are given the same drivers.
@@ -71,6 +74,7 @@ func NewFactory(shared *plugins.Drivers) frameworkruntime.PluginFactory {
 			return nil, err
 		}
 		go pl.alarms.run(ctx)
+		go pl.waiting.run(ctx)
 		return pl, nil
 	}
 }
@@ -116,6 +120,7 @@ func New(ctx context.Context, args *config.VolumeLocalityArgs, handle fwk.Handle
 	if pl.evictor, err = newEvictor(ctx, handle, pl.runsNextToItsData); err != nil {
 		return nil, fmt.Errorf("making what preempts: %w", err)
 	}
+	pl.waiting = pl.newWaiting()
 	registerMetrics()
 	for _, tier := range args.Topology {
 		pl.tiers = append(pl.tiers, volumelocality.Tier{Label: tier.Label, Weight: int64(tier.Weight)})

@@ -19,6 +19,9 @@ import (
 // preemption has its turn: ours where the pod is bound to its data nodes, otherwise the in-tree plugin's.
 func (pl *VolumeLocality) PostFilter(ctx context.Context, state fwk.CycleState, pod *corev1.Pod, statuses fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
 	s, ok := readState(state)
+	if ok {
+		pl.waiting.note(klog.FromContext(ctx), pod, s)
+	}
 	if !ok || s.plan == nil || rejectedAsWhole(statuses) {
 		pl.levels.forget(pod.UID)
 		return nil, fwk.NewStatus(fwk.Unschedulable)

@@ -21,7 +21,6 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework/preemption"
 	schedulerutil "k8s.io/kubernetes/pkg/scheduler/util"
 
-	"roost.dev/roost/drivers"
 	"roost.dev/roost/internal/podvolumes"
 	"roost.dev/roost/volumelocality"
 )
@@ -145,21 +144,12 @@ func (pl *VolumeLocality) runsNextToItsData(pod *corev1.Pod) bool {
 		if !v.Known || v.Policy == volumelocality.Avoid {
 			continue
 		}
-		if !isInSyncOn(v.Location, pod.Spec.NodeName) {
+		if !isInSync(v.Location, pod.Spec.NodeName) {
 			return false
 		}
 		near = true
 	}
 	return near
-}
-
-func isInSyncOn(location drivers.Location, node string) bool {
-	for i := range location.Replicas {
-		if r := &location.Replicas[i]; r.Node == node && r.State == drivers.InSync {
-			return true
-		}
-	}
-	return false
 }
 
 // PreEnqueue keeps a pod out of the queue while its victims are being evicted, as the in-tree plugin does for its own.

@@ -233,11 +233,7 @@ func TestAPodStaysOutOfTheQueueWhileItsVictimsAreEvicted(t *testing.T) {
 // TestTheQueueIsToldOfWhatEndsAnEviction holds that the plugin is asked about deleted pods. Otherwise one that PreEnqueue keeps
 // out of the queue would stay out until the queue looks at everything, after five minutes.
 func TestTheQueueIsToldOfWhatEndsAnEviction(t *testing.T) {
-	extensions, ok := any(newArena(t, arenaOptions{}).pl).(fwk.EnqueueExtensions)
-	if !ok {
-		t.Skip("a plugin that names no events is asked about all")
-	}
-	events, err := extensions.EventsToRegister(t.Context())
+	events, err := newArena(t, arenaOptions{}).pl.EventsToRegister(t.Context())
 	if err != nil {
 		t.Fatalf("EventsToRegister: %v", err)
 	}

@@ -15,6 +15,8 @@ const stateKey fwk.StateKey = "roost.dev/" + Name
 
 // cycleState is what PreFilter found out about a pod. It does not change afterwards.
 type cycleState struct {
+	// since is when the storage was asked, as waiting counts.
+	since uint64
 	// volumes are those of the pod that have a location, whether it is known or not; their policy is not Ignored.
 	volumes []volumelocality.Volume
 	// origins say of each volume, in the same order, where the answer comes from.

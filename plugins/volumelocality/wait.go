@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"roost.dev/roost/internal/podvolumes"
+	"roost.dev/roost/plugins"
 	"roost.dev/roost/volumelocality"
 )
 
@@ -77,8 +78,7 @@ func (pl *VolumeLocality) firstAttempt(pod *corev1.Pod, now time.Time) time.Time
 // exists says that the pod was not deleted meanwhile. What is remembered of one that was must be forgotten by whoever
 // remembers it: nobody comes for it any more.
 func (pl *VolumeLocality) exists(pod *corev1.Pod) bool {
-	current, err := pl.pods.Pods(pod.Namespace).Get(pod.Name)
-	return err == nil && current.UID == pod.UID
+	return plugins.Exists(pl.pods, pod)
 }
 
 // firstFailure is when the scheduler, or one before a restart, first found no node for the pod. The condition's time stays

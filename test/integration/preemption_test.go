@@ -47,7 +47,7 @@ var _ = Describe("Room on a data node", func() {
 
 	It("is made by a pod next to its own data where a disruption budget keeps the other", func(ctx SpecContext) {
 		neighbour := s.provision(ctx, "neighbour", v.dataNodes[0])
-		s.create(ctx, newPod("guarded", on(v.dataNodes[0]), needing(half), labelled("app", "guarded")))
+		s.create(ctx, newPod("guarded", on(v.dataNodes[0]), needing(half), withLabel("app", "guarded")))
 		s.create(ctx, newPod("neighbour", on(v.dataNodes[0]), needing(half), using(neighbour.claim)))
 		s.create(ctx, &policyv1.PodDisruptionBudget{
 			ObjectMeta: metav1.ObjectMeta{Name: "guarded"},
@@ -87,8 +87,8 @@ var _ = Describe("Room on a data node", func() {
 	})
 })
 
-// labelled sets a label.
-func labelled(key, value string) podOption {
+// withLabel sets a label.
+func withLabel(key, value string) podOption {
 	return func(pod *corev1.Pod) { pod.Labels = map[string]string{key: value} }
 }
 

@@ -4,8 +4,6 @@
 package integration
 
 import (
-	"time"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -44,11 +42,7 @@ var _ = Describe("A storage system that does not say where a volume is", func() 
 		Expect(s.pend(ctx, "requiring", using(v.claim), annotated(volumelocality.Required))).To(ContainSubstring(notKnown))
 		By("speaking again")
 		s.endSilence(ctx)
-		// Word of the storage system wakes nobody yet; any event in the cluster does.
-		Eventually(func(g Gomega) {
-			s.create(ctx, newPod("", generated("passer-by-")))
-			g.Expect(v.dataNodes).To(ContainElement(s.pod(ctx, g, "requiring").Spec.NodeName))
-		}).WithContext(ctx).WithPolling(time.Second).Should(Succeed())
+		Expect(v.dataNodes).To(ContainElement(s.nodeOf(ctx, "requiring")))
 		Expect(v.dataNodes).To(ContainElement(s.rerun(ctx, "preferring", "preferring-again", using(v.claim))))
 	})
 })
