@@ -33,6 +33,7 @@ import (
 	"roost.dev/roost/apis/config"
 	"roost.dev/roost/drivers"
 	"roost.dev/roost/internal/builders"
+	"roost.dev/roost/plugins"
 )
 
 const provisioner = "csi.example.com"
@@ -75,6 +76,9 @@ type fixture struct {
 	nodes     []fwk.NodeInfo
 	activator *activator
 	events    *events.FakeRecorder
+	clock     *testingclock.FakeClock
+	snapshots *plugins.Snapshots
+	pools     *plugins.Pools
 }
 
 // world is what a fixture is made of.
@@ -130,6 +134,7 @@ func newFixture(t testing.TB, w world) *fixture {
 	t.Helper()
 	metrics.Register()
 	f := &fixture{t: t, client: fake.NewClientset(w.objects...), activator: &activator{}, events: events.NewFakeRecorder(10)}
+	f.clock = testingclock.NewFakeClock(testEpoch)
 	factory := informers.NewSharedInformerFactory(f.client, 0)
 	snapshot := cache.NewSnapshot(nil, w.nodes)
 	if w.args == nil {
@@ -137,7 +142,11 @@ func newFixture(t testing.TB, w world) *fixture {
 	}
 	factoryOf := func(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
 		var err error
-		f.pl, err = New(ctx, w.args, handle, newRegistry(t, w.driver))
+		f.snapshots, f.pools = plugins.NewSnapshots(), plugins.NewPools(f.clock)
+		if err := f.pools.Start(ctx, handle); err != nil {
+			return nil, err
+		}
+		f.pl, err = New(ctx, w.args, handle, Sources{Registry: newRegistry(t, w.driver), Snapshots: f.snapshots, Pools: f.pools})
 		return f.pl, err
 	}
 	points := []tf.RegisterPluginFunc{
@@ -164,6 +173,7 @@ func newFixture(t testing.TB, w world) *fixture {
 	slices.SortFunc(f.nodes, func(a, b fwk.NodeInfo) int { return compareNames(a, b) })
 	factory.Start(t.Context().Done())
 	factory.WaitForCacheSync(t.Context().Done())
+	waitUntil(t, f.pools.HasSynced)
 	return f
 }
 
@@ -261,7 +271,7 @@ func (f *fixture) attempt(pod *corev1.Pod) (outcome, fwk.CycleState) {
 }
 
 // waitUntil waits for what an informer brings.
-func waitUntil(t *testing.T, done func() bool) {
+func waitUntil(t testing.TB, done func() bool) {
 	t.Helper()
 	err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) { return done(), nil })
 	if err != nil {

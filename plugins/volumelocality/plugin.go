@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	corelisters "k8s.io/client-go/listers/core/v1"
+	storagelisters "k8s.io/client-go/listers/storage/v1"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
@@ -35,6 +36,12 @@ type VolumeLocality struct {
 	tiers    []volumelocality.Tier
 	levels   *levels
 	order    order
+
+	// What concerns claims that are not bound yet.
+	csiDrivers storagelisters.CSIDriverLister
+	snapshots  *plugins.Snapshots
+	pools      *plugins.Pools
+	roomless   *roomless
 }
 
 var (
@@ -47,8 +54,8 @@ var (
 	_ fwk.PostBindPlugin   = (*VolumeLocality)(nil)
 )
 
-// NewFactory returns the plugin's factory. All plugins of a process are given the same drivers.
-func NewFactory(shared *plugins.Drivers) frameworkruntime.PluginFactory {
+// NewFactory returns the plugin's factory. All plugins of a process are given the same drivers, snapshots and pools.
+func NewFactory(shared *plugins.Drivers, snapshots *plugins.Snapshots, pools *plugins.Pools) frameworkruntime.PluginFactory {
 	return func(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
 		args, err := argsOf(obj)
 		if err != nil {
@@ -58,7 +65,13 @@ func NewFactory(shared *plugins.Drivers) frameworkruntime.PluginFactory {
 		if err != nil {
 			return nil, fmt.Errorf("starting the storage drivers: %w", err)
 		}
-		return New(ctx, args, handle, registry)
+		if err := snapshots.Start(ctx, handle); err != nil {
+			return nil, fmt.Errorf("%s: %w", Name, err)
+		}
+		if err := pools.Start(ctx, handle); err != nil {
+			return nil, fmt.Errorf("%s: %w", Name, err)
+		}
+		return New(ctx, args, handle, Sources{Registry: registry, Snapshots: snapshots, Pools: pools})
 	}
 }
 
@@ -74,12 +87,19 @@ func argsOf(obj runtime.Object) (*config.VolumeLocalityArgs, error) {
 	return args, nil
 }
 
+// Sources are where the plugin learns of storage. All are required; Pools is started.
+type Sources struct {
+	Registry  *drivers.Registry
+	Snapshots *plugins.Snapshots
+	Pools     *plugins.Pools
+}
+
 // New returns the plugin. The arguments are valid.
-func New(ctx context.Context, args *config.VolumeLocalityArgs, handle fwk.Handle, registry *drivers.Registry) (*VolumeLocality, error) {
+func New(ctx context.Context, args *config.VolumeLocalityArgs, handle fwk.Handle, sources Sources) (*VolumeLocality, error) {
 	informers := handle.SharedInformerFactory()
 	pl := &VolumeLocality{
 		handle:   handle,
-		registry: registry,
+		registry: sources.Registry,
 		resolver: &podvolumes.Resolver{
 			Claims:  informers.Core().V1().PersistentVolumeClaims().Lister(),
 			PVs:     informers.Core().V1().PersistentVolumes().Lister(),
@@ -88,11 +108,19 @@ func New(ctx context.Context, args *config.VolumeLocalityArgs, handle fwk.Handle
 		pods:   informers.Core().V1().Pods().Lister(),
 		args:   *args,
 		levels: newLevels(),
+
+		csiDrivers: informers.Storage().V1().CSIDrivers().Lister(),
+		snapshots:  sources.Snapshots,
+		pools:      sources.Pools,
+		roomless:   newRoomless(informers.Core().V1().Pods().Lister()),
 	}
 	for _, tier := range args.Topology {
 		pl.tiers = append(pl.tiers, volumelocality.Tier{Label: tier.Label, Weight: int64(tier.Weight)})
 	}
 	if err := pl.watchPods(klog.FromContext(ctx), informers.Core().V1().Pods().Informer()); err != nil {
+		return nil, fmt.Errorf("watching pods: %w", err)
+	}
+	if err := pl.watchRoom(klog.FromContext(ctx), informers.Core().V1().Pods().Informer()); err != nil {
 		return nil, fmt.Errorf("watching pods: %w", err)
 	}
 	klog.FromContext(ctx).Info("VolumeLocality is on", "defaultPolicy", args.DefaultPolicy, "dataNodesFirst", args.DataNodesFirst,

@@ -7,11 +7,13 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"roost.dev/roost/volumelocality"
+	"roost.dev/roost/volumelocality/pools"
 )
 
 const stateKey fwk.StateKey = "roost.dev/" + Name
 
-// cycleState is what PreFilter found out about a pod. It does not change afterwards.
+// cycleState is what PreFilter found out about a pod. It does not change afterwards, but for what is meant to
+// happen once.
 type cycleState struct {
 	// volumes are those of the pod that have a location, whether it is known or not; their policy is not Ignored.
 	volumes []volumelocality.Volume
@@ -21,6 +23,9 @@ type cycleState struct {
 	plan *volumelocality.Plan
 	// attempt is the nodes in play.
 	attempt volumelocality.Attempt
+	// requests are what the pod's unbound claims need of a node's storage pools, and shortage what happens where they lack it.
+	requests []*pools.Request
+	shortage shortage
 	// complaints are about annotations that could not be followed.
 	complaints []error
 }
@@ -28,6 +33,8 @@ type cycleState struct {
 // origin is the claim behind a volume, and the driver that says where the volume is; empty where none does.
 type origin struct {
 	claim, driver string
+	// isSource says that the claim has no volume yet, and that this is the one which it will be copied from.
+	isSource bool
 }
 
 // Clone returns the state itself: it does not change.
