@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,12 +61,26 @@ func (m *memory) NodeReport(_, node string) (drivers.NodeReport, bool) {
 }
 
 // activator records the pods that a plugin brings back to the queue.
-type activator struct{ activated []string }
+type activator struct {
+	mu        sync.Mutex
+	activated []string
+}
 
 func (a *activator) Activate(_ klog.Logger, pods map[string]*corev1.Pod) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, pod := range pods {
 		a.activated = append(a.activated, pod.Name)
 	}
+}
+
+// take returns those since the last time.
+func (a *activator) take() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	activated := a.activated
+	a.activated = nil
+	return activated
 }
 
 // fixture is a plugin in a framework, with the cluster and the storage that a test sets.
