@@ -89,6 +89,9 @@ var storyTests = map[string]struct {
 	"also when it is heard of again":                          {steps: []step{selected("x"), after(OverallLimit), selected("x")}, want: 10},
 	"nor when a pod holds it":                                 {steps: []step{promised("x"), after(OverallLimit)}, want: 10},
 	"the object is made again":                                {steps: []step{selected("x"), func(s *scene) { s.RemovePool("csi/a") }, newPool10()}, want: 9},
+	"the claim is seen before its pool, which shrinks then": {
+		steps: []step{func(s *scene) { s.RemovePool("csi/a") }, selected("x"), newPool10(), sized("9Gi")}, want: 9,
+	},
 	"the object is made again for other nodes": {
 		steps: []step{selected("x"), func(s *scene) { s.PutPool(capacity("a", hostname("b"), "10Gi")) }}, want: 10,
 	},
@@ -143,6 +146,29 @@ func TestThePromiseIsKeptFromOthers(t *testing.T) {
 	s.Release("1", first)
 	if !third.Fits(s.nodes["a"]) || !s.Assume("3", "a", third) {
 		t.Error("what was taken back is not there for the third")
+	}
+}
+
+func TestWhatIsSettledAndBoundIsForgotten(t *testing.T) {
+	s := newScene(t)
+	for _, do := range []step{newPool10(), selected("x"), sized("9Gi"), bound("x")} {
+		do(s)
+	}
+	if len(s.assumed) != 0 {
+		t.Errorf("%d claims are remembered, want none", len(s.assumed))
+	}
+}
+
+func TestMoreIsPromisedThanNumbersHold(t *testing.T) {
+	s := newScene(t)
+	newPool10()(s)
+	for _, uid := range []string{"x", "y"} {
+		huge := selecting(uid, "a").Obj()
+		huge.Spec.Resources.Requests = capacityList("8E")
+		s.PutClaim(huge)
+	}
+	if s.fits("a", 1) {
+		t.Error("a claim fits beside two of 8 EB: what is free has turned into a large number")
 	}
 }
 

@@ -48,7 +48,6 @@ func (m *Memory) rewrite(p *pool, object *storagev1.CSIStorageCapacity, now time
 	for _, a := range slices.Clone(p.promised) {
 		m.endIfOver(a, now)
 	}
-	delete(m.more, p)
 	if p.free.Load() > free || p.largest.Load() > largest {
 		m.more[p] = true
 	}

@@ -149,7 +149,7 @@ func TestTwoHundredClaims(t *testing.T) {
 	var many, huge []Claim
 	for i := range 200 {
 		many = append(many, Claim{UID: types.UID(fmt.Sprint(i)), Bytes: gib})
-		huge = append(huge, Claim{UID: types.UID(fmt.Sprint(i)), Bytes: math.MaxInt64})
+		huge = append(huge, Claim{UID: types.UID(fmt.Sprint(i)), Bytes: 5_000_000_000_000_000_000})
 	}
 	if !s.Request(fast, many).Fits(s.nodes["a"]) {
 		t.Error("200 claims of 1 GiB do not fit in two pools of 100 GiB")
@@ -158,7 +158,7 @@ func TestTwoHundredClaims(t *testing.T) {
 		t.Error("and one more does")
 	}
 	if s.Request(fast, huge).Fits(s.nodes["b"]) || s.Request(fast, huge).Fits(s.nodes["a"]) {
-		t.Error("200 claims of 8 EiB fit: their sum has turned into a small number")
+		t.Error("200 claims of 5 EB fit in 8: their sum has turned into a small number")
 	}
 	if !s.Assume("pod", "a", s.Request(fast, many)) {
 		t.Fatal("200 claims were promised nothing")
