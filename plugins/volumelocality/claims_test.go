@@ -30,6 +30,7 @@ import (
 	"roost.dev/roost/internal/builders"
 	"roost.dev/roost/internal/mirror/mirrortest"
 	"roost.dev/roost/plugins"
+	"roost.dev/roost/volumelocality"
 	"roost.dev/roost/volumelocality/pools"
 )
 
@@ -135,6 +136,19 @@ func TestClaimsThatAreMadeFromOthers(t *testing.T) {
 				t.Errorf("attempt (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What is made from a volume that is pinned to its nodes is made anywhere.
+func TestASourceThatIsPinnedBoundsNothing(t *testing.T) {
+	pinned := inSync("a1")
+	pinned.Pinned = true
+	objects := append(append(laterClasses(), made("new", later, "PersistentVolumeClaim", "data")), claimAndPV("data")...)
+	f := newFixture(t, world{nodes: sixNodes(), objects: objects, driver: &memory{locations: map[string]drivers.Location{"handle-of-data": pinned}}})
+	pod := podUsing("new")
+	f.pl.levels.set(pod.UID, volumelocality.LevelAll)
+	if got, _ := f.attempt(pod); got.Nodes != nil || !slices.Equal(got.Allowed, everyNode) {
+		t.Errorf("the last attempt is over %v, want all nodes", got.Nodes)
 	}
 }
 
