@@ -108,7 +108,7 @@ func request(verb, group, resource, namespace, name string) authorizer.Attribute
 }
 
 func TestSchedulerMay(t *testing.T) {
-	const storage, leases = "storage.roost.dev", "coordination.k8s.io"
+	const storage, leases, snapshots = "storage.roost.dev", "coordination.k8s.io", "snapshot.storage.k8s.io"
 	status := request("update", storage, "storagereports", "", "x")
 	status.Subresource = "status"
 	podBinding := request("create", "", "pods", "shop", "x")
@@ -125,6 +125,9 @@ func TestSchedulerMay(t *testing.T) {
 		"say where volumes are":                   {request: request("update", storage, "volumetopologies", "", "x")},
 		"say how storage is":                      {request: status},
 		"delete a volume's topology":              {request: request("delete", storage, "volumetopologies", "", "x")},
+		"read which content a snapshot has":       {request: request("watch", snapshots, "volumesnapshots", "", ""), want: true},
+		"read which volume a content is of":       {request: request("list", snapshots, "volumesnapshotcontents", "", ""), want: true},
+		"delete a snapshot":                       {request: request("delete", snapshots, "volumesnapshots", "shop", "x")},
 		"make its lease":                          {request: request("create", leases, "leases", "roost-system", ""), want: true},
 		"hold its lease":                          {request: request("update", leases, "leases", "roost-system", "roost-scheduler"), want: true},
 		"hold the lease of a node":                {request: request("update", leases, "leases", "kube-node-lease", "node-1")},

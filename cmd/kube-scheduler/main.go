@@ -11,6 +11,7 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // metrics of API requests
 	_ "k8s.io/component-base/metrics/prometheus/version"  // metric of the build
 	"k8s.io/kubernetes/cmd/kube-scheduler/app"
+	"k8s.io/utils/clock"
 
 	_ "roost.dev/roost/apis/config/scheme" // the plugins' arguments
 	"roost.dev/roost/drivers"
@@ -27,7 +28,7 @@ func main() {
 	command := app.NewSchedulerCommand(
 		app.WithPlugin(storagehealth.Name, storagehealth.NewFactory(shared, plugins.NewStorageNodes())),
 		app.WithPlugin(restoregate.Name, restoregate.New),
-		app.WithPlugin(volumelocality.Name, volumelocality.NewFactory(shared)),
+		app.WithPlugin(volumelocality.Name, volumelocality.NewFactory(shared, plugins.NewSnapshots(), plugins.NewPools(clock.RealClock{}))),
 	)
 	os.Exit(cli.Run(command))
 }

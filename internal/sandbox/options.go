@@ -53,6 +53,9 @@ type Options struct {
 	Dir string
 	// Nodes are the simulated nodes.
 	Nodes Nodes
+	// PoolCapacity is the size of every storage node's pool, 1Ti by default. Where it is set, csi-provisioner publishes how much
+	// room there is, and the schedulers heed it.
+	PoolCapacity resource.Quantity
 	// Without are the components to leave out.
 	Without sets.Set[Component]
 	// SchedulerConfig is the KubeSchedulerConfiguration of our scheduler, in YAML. By default it is the shipped one. The

@@ -46,6 +46,8 @@ type programSpec struct {
 	name string
 	path string
 	args []string
+	// env are settings of the environment, NAME=value.
+	env []string
 }
 
 // startProgram starts a child process that writes to a log of its own, and notes its process id for the watchdog.
@@ -60,6 +62,7 @@ func startProgram(dir directory, spec programSpec) (*program, error) {
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = log, log, string(dir)
 	// Nothing else of our environment: a user's KUBECONFIG would lead a program to another cluster.
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + string(dir)}
+	p.cmd.Env = append(p.cmd.Env, spec.env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", spec.name, err)

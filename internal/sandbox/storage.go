@@ -48,6 +48,9 @@ func (s *Sandbox) startStorage(ctx context.Context) error {
 		"--admin-address-file=" + addressFile,
 		"--data-dir=" + s.DataDir(),
 	}}
+	if s.tellsRoom() {
+		spec.args = append(spec.args, "--pool-capacity="+s.opts.PoolCapacity.String())
+	}
 	if err := s.startAndWait(ctx, spec, func() bool { return exists(addressFile) && exists(s.csiSocket()) }); err != nil {
 		return err
 	}
@@ -58,6 +61,9 @@ func (s *Sandbox) startStorage(ctx context.Context) error {
 	s.Sim = admin.NewClient(strings.TrimSpace(string(address)))
 	return nil
 }
+
+// tellsRoom says that the room in the pools is published.
+func (s *Sandbox) tellsRoom() bool { return !s.opts.PoolCapacity.IsZero() }
 
 func (s *Sandbox) csiSocket() string { return s.dir.path("csi.sock") }
 
@@ -70,10 +76,17 @@ func exists(path string) bool {
 func (s *Sandbox) startSidecars(ctx context.Context) error {
 	common := []string{"--kubeconfig=" + s.Kubeconfig, sidecarQPS, sidecarBurst}
 	driver := append([]string{"--csi-address=" + s.csiSocket(), "--timeout=30s"}, common...)
+	provisioner := programSpec{name: "csi-provisioner", args: append([]string{
+		"--feature-gates=Topology=true", "--default-fstype=ext4", "--extra-create-metadata",
+	}, driver...)}
+	if s.tellsRoom() {
+		// Its objects belong to no pod, and are where the program says that it runs.
+		provisioner.args = append(provisioner.args, "--enable-capacity", "--capacity-ownerref-level=-1", "--kube-api-capacity-qps=50",
+			"--kube-api-capacity-burst=100")
+		provisioner.env = []string{"NAMESPACE=" + metav1.NamespaceDefault}
+	}
 	for _, sidecar := range []programSpec{
-		{name: "csi-provisioner", args: append([]string{
-			"--feature-gates=Topology=true", "--default-fstype=ext4", "--extra-create-metadata",
-		}, driver...)},
+		provisioner,
 		{name: "csi-attacher", args: append([]string{"--default-fstype=ext4", "--worker-threads=50"}, driver...)},
 		{name: "csi-snapshotter", args: append([]string{"--extra-create-metadata", groupSnapshots}, driver...)},
 		{name: "snapshot-controller", args: append([]string{groupSnapshots}, common...)},
@@ -99,7 +112,7 @@ func (s *Sandbox) storageObjects() []client.Object {
 	objects := []client.Object{
 		&storagev1.CSIDriver{
 			ObjectMeta: metav1.ObjectMeta{Name: Provisioner},
-			Spec:       storagev1.CSIDriverSpec{AttachRequired: ptr.To(true), StorageCapacity: ptr.To(false)},
+			Spec:       storagev1.CSIDriverSpec{AttachRequired: ptr.To(true), StorageCapacity: ptr.To(s.tellsRoom())},
 		},
 		class(StorageClass, "any"),
 		class(StorageClassPinned, "replicas"),

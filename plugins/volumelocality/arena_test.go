@@ -39,6 +39,7 @@ import (
 
 	"roost.dev/roost/drivers"
 	"roost.dev/roost/internal/builders"
+	"roost.dev/roost/plugins"
 )
 
 // current is the cluster as the scheduling cycle sees it.
@@ -121,8 +122,14 @@ func newArena(t *testing.T, o arenaOptions) *arena {
 	a.client = fake.NewClientset(o.objects...)
 	a.informers = informers.NewSharedInformerFactory(a.client, 0)
 	ours := func(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
+		pools := plugins.NewPools(a.clock)
+		if err := pools.Start(ctx, handle); err != nil {
+			return nil, err
+		}
 		var err error
-		a.pl, err = New(ctx, defaultArgs(), handle, Sources{Registry: newRegistry(t, &memory{locations: locations}), Clock: a.clock})
+		a.pl, err = New(ctx, defaultArgs(), handle, Sources{
+			Registry: newRegistry(t, &memory{locations: locations}), Snapshots: plugins.NewSnapshots(), Pools: pools, Clock: a.clock,
+		})
 		a.preempting = append(a.preempting, a.pl)
 		return a.pl, err
 	}

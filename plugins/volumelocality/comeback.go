@@ -37,6 +37,7 @@ func (pl *VolumeLocality) forget(pod types.UID) {
 	pl.firsts.forget(pod)
 	pl.alarms.forget(pod)
 	pl.waiting.forget(pod)
+	pl.roomless.forget(pod)
 }
 
 func (pl *VolumeLocality) activate(logger klog.Logger, pod *corev1.Pod) {

@@ -62,7 +62,7 @@ func watched(t *testing.T, pods ...*corev1.Pod) (*VolumeLocality, *queue, *cache
 	lister, testClock := corelisters.NewPodLister(informer.GetIndexer()), testingclock.NewFakeClock(testEpoch)
 	pl := &VolumeLocality{
 		handle: q, pods: lister, clock: testClock, levels: newLevels(), firsts: newFirsts(), alarms: newAlarms(testClock, lister, q.Activate),
-		waiting: newWaiting(waitingOptions{}),
+		waiting: newWaiting(waitingOptions{}), roomless: newRoomless(lister),
 	}
 	if err := pl.watchPods(klog.FromContext(t.Context()), informer); err != nil {
 		t.Fatalf("watchPods: %v", err)

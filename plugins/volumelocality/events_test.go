@@ -17,6 +17,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 	st "k8s.io/kubernetes/pkg/scheduler/testing"
+	"k8s.io/utils/ptr"
 
 	"roost.dev/roost/drivers"
 	"roost.dev/roost/internal/builders"
@@ -43,14 +44,15 @@ func newCSINode(names ...string) *storagev1.CSINode {
 
 // pool is a capacity object; an empty size is not said.
 func pool(class, capacity, largest string) *storagev1.CSIStorageCapacity {
-	object := &storagev1.CSIStorageCapacity{ObjectMeta: metav1.ObjectMeta{Name: "pool"}, StorageClassName: class}
-	for size, field := range map[string]**resource.Quantity{capacity: &object.Capacity, largest: &object.MaximumVolumeSize} {
-		if size != "" {
-			quantity := resource.MustParse(size)
-			*field = &quantity
+	said := func(size string) *resource.Quantity {
+		if size == "" {
+			return nil
 		}
+		return ptr.To(resource.MustParse(size))
 	}
-	return object
+	return &storagev1.CSIStorageCapacity{
+		ObjectMeta: metav1.ObjectMeta{Name: "pool"}, StorageClassName: class, Capacity: said(capacity), MaximumVolumeSize: said(largest),
+	}
 }
 
 // The pod of the hints has a bound claim whose data is on a1, and one that waits for a node.
@@ -60,6 +62,9 @@ var (
 	freshClaim = builders.MakeClaim("fresh").Class("pool").Obj()
 	fastClass  = builders.MakeClass("fast", storagev1.VolumeBindingImmediate)
 	poolClass  = builders.MakeClass("pool", storagev1.VolumeBindingWaitForFirstConsumer)
+	poolDriver = &storagev1.CSIDriver{
+		ObjectMeta: metav1.ObjectMeta{Name: poolClass.Provisioner}, Spec: storagev1.CSIDriverSpec{StorageCapacity: ptr.To(true)},
+	}
 	otherClaim = builders.MakeClaim("other").Class("fast").Obj()
 	otherClass = builders.MakeClass("other", storagev1.VolumeBindingWaitForFirstConsumer)
 	otherPV    = builders.MakePV("pv-other").CSI(provisioner, "handle-of-other").ClaimedBy("other").Obj()
@@ -134,7 +139,7 @@ func TestQueueingHints(t *testing.T) {
 	location.Replicas = append(location.Replicas, drivers.Replica{Node: "a2", State: drivers.Rebuilding})
 	f := newFixture(t, world{
 		nodes:   sixNodes(),
-		objects: []runtime.Object{dataClaim, dataPV, freshClaim, fastClass, poolClass, otherClaim, otherClass, otherPV},
+		objects: []runtime.Object{dataClaim, dataPV, freshClaim, fastClass, poolClass, poolDriver, otherClaim, otherClass, otherPV},
 		driver:  &memory{locations: map[string]drivers.Location{"handle-of-data": location, "handle-of-other": inSync("b1")}},
 	})
 	events, err := f.pl.EventsToRegister(t.Context())

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ import (
 	"roost.dev/roost/apis/config"
 	"roost.dev/roost/drivers"
 	"roost.dev/roost/internal/builders"
+	"roost.dev/roost/plugins"
 )
 
 const provisioner = "csi.example.com"
@@ -67,12 +69,26 @@ func (m *memory) NodeReport(_, node string) (drivers.NodeReport, bool) {
 }
 
 // activator records the pods that a plugin brings back to the queue.
-type activator struct{ activated []string }
+type activator struct {
+	mu        sync.Mutex
+	activated []string
+}
 
 func (a *activator) Activate(_ klog.Logger, pods map[string]*corev1.Pod) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for _, pod := range pods {
 		a.activated = append(a.activated, pod.Name)
 	}
+}
+
+// take returns those since the last time.
+func (a *activator) take() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	activated := a.activated
+	a.activated = nil
+	return activated
 }
 
 // fixture is a plugin in a framework, with the cluster and the storage that a test sets.
@@ -84,6 +100,8 @@ type fixture struct {
 	activator *activator
 	events    *events.FakeRecorder
 	clock     *testingclock.FakeClock
+	snapshots *plugins.Snapshots
+	pools     *plugins.Pools
 }
 
 // world is what a fixture is made of.
@@ -150,7 +168,11 @@ func newFixture(t testing.TB, w world) *fixture {
 	}
 	factoryOf := func(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
 		var err error
-		f.pl, err = New(ctx, w.args, handle, Sources{Registry: newRegistry(t, w.driver), Clock: f.clock})
+		f.snapshots, f.pools = plugins.NewSnapshots(), plugins.NewPools(f.clock)
+		if err := f.pools.Start(ctx, handle); err != nil {
+			return nil, err
+		}
+		f.pl, err = New(ctx, w.args, handle, Sources{Registry: newRegistry(t, w.driver), Snapshots: f.snapshots, Pools: f.pools, Clock: f.clock})
 		return f.pl, err
 	}
 	points := []tf.RegisterPluginFunc{
@@ -177,6 +199,7 @@ func newFixture(t testing.TB, w world) *fixture {
 	slices.SortFunc(f.nodes, func(a, b fwk.NodeInfo) int { return compareNames(a, b) })
 	factory.Start(t.Context().Done())
 	factory.WaitForCacheSync(t.Context().Done())
+	waitUntil(t, f.pools.HasSynced)
 	return f
 }
 
@@ -274,7 +297,7 @@ func (f *fixture) attempt(pod *corev1.Pod) (outcome, fwk.CycleState) {
 }
 
 // waitUntil waits for what an informer brings.
-func waitUntil(t *testing.T, done func() bool) {
+func waitUntil(t testing.TB, done func() bool) {
 	t.Helper()
 	err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) { return done(), nil })
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	corelisters "k8s.io/client-go/listers/core/v1"
+	storagelisters "k8s.io/client-go/listers/storage/v1"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
@@ -43,6 +44,12 @@ type VolumeLocality struct {
 	evictor  *evictor
 	waiting  *waiting
 	order    order
+
+	// What concerns claims that are not bound yet.
+	csiDrivers storagelisters.CSIDriverLister
+	snapshots  *plugins.Snapshots
+	pools      *plugins.Pools
+	roomless   *roomless
 }
 
 var (
@@ -58,8 +65,8 @@ var (
 	_ fwk.EnqueueExtensions = (*VolumeLocality)(nil)
 )
 
-// NewFactory returns the plugin's factory. All plugins of a process are given the same drivers.
-func NewFactory(shared *plugins.Drivers) frameworkruntime.PluginFactory {
+// NewFactory returns the plugin's factory. All plugins of a process are given the same drivers, snapshots and pools.
+func NewFactory(shared *plugins.Drivers, snapshots *plugins.Snapshots, pools *plugins.Pools) frameworkruntime.PluginFactory {
 	return func(ctx context.Context, obj runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
 		args, err := argsOf(obj)
 		if err != nil {
@@ -69,7 +76,13 @@ func NewFactory(shared *plugins.Drivers) frameworkruntime.PluginFactory {
 		if err != nil {
 			return nil, fmt.Errorf("starting the storage drivers: %w", err)
 		}
-		pl, err := New(ctx, args, handle, Sources{Registry: registry, Clock: clock.RealClock{}})
+		if err := snapshots.Start(ctx, handle); err != nil {
+			return nil, fmt.Errorf("%s: %w", Name, err)
+		}
+		if err := pools.Start(ctx, handle); err != nil {
+			return nil, fmt.Errorf("%s: %w", Name, err)
+		}
+		pl, err := New(ctx, args, handle, Sources{Registry: registry, Snapshots: snapshots, Pools: pools, Clock: clock.RealClock{}})
 		if err != nil {
 			return nil, err
 		}
@@ -91,10 +104,12 @@ func argsOf(obj runtime.Object) (*config.VolumeLocalityArgs, error) {
 	return args, nil
 }
 
-// Sources are where the plugin learns where volumes are, and what time it is. All are required.
+// Sources are where the plugin learns of storage, and what time it is. All are required; Pools is started.
 type Sources struct {
-	Registry *drivers.Registry
-	Clock    clock.WithTicker
+	Registry  *drivers.Registry
+	Snapshots *plugins.Snapshots
+	Pools     *plugins.Pools
+	Clock     clock.WithTicker
 }
 
 // New returns the plugin. The arguments are valid.
@@ -114,6 +129,11 @@ func New(ctx context.Context, args *config.VolumeLocalityArgs, handle fwk.Handle
 		clock:  sources.Clock,
 		levels: newLevels(),
 		firsts: newFirsts(),
+
+		csiDrivers: informers.Storage().V1().CSIDrivers().Lister(),
+		snapshots:  sources.Snapshots,
+		pools:      sources.Pools,
+		roomless:   newRoomless(informers.Core().V1().Pods().Lister()),
 	}
 	pl.alarms = newAlarms(sources.Clock, pl.pods, handle.Activate)
 	var err error
@@ -128,6 +148,7 @@ func New(ctx context.Context, args *config.VolumeLocalityArgs, handle fwk.Handle
 	if err := pl.watchPods(klog.FromContext(ctx), informers.Core().V1().Pods().Informer()); err != nil {
 		return nil, fmt.Errorf("watching pods: %w", err)
 	}
+	pl.watchRoom(klog.FromContext(ctx))
 	klog.FromContext(ctx).Info("VolumeLocality is on", "defaultPolicy", args.DefaultPolicy, "dataNodesFirst", args.DataNodesFirst,
 		"volumeWeighting", args.VolumeWeighting, "topology", args.Topology)
 	return pl, nil

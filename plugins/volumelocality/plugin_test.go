@@ -373,7 +373,7 @@ func TestBadArgumentsAreRefusedBeforeAnythingStarts(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := NewFactory(nil)(t.Context(), tc.args, nil)
+			_, err := NewFactory(nil, nil, nil)(t.Context(), tc.args, nil)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error = %v, want one with %q", err, tc.want)
 			}

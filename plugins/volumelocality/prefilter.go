@@ -36,13 +36,22 @@ func (pl *VolumeLocality) PreFilter(ctx context.Context, state fwk.CycleState, p
 	moving := pl.moveOf(pod)
 	s := pl.locate(pod, pl.withAttached(resolved, moving))
 	s.leave(moving)
+	if s.requests, err = pl.requestsOf(resolved); err != nil {
+		return nil, fwk.AsStatus(err)
+	}
+	if len(s.requests) > 0 {
+		s.shortage = &shortage{}
+	}
 	state.Write(stateKey, s)
 	if isRequiredUnknown(s.volumes) {
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, ErrReasonNotKnown)
 	}
 	s.plan = volumelocality.NewPlan(s.volumes, pl.tiers, pl.cluster())
-	if s.plan == nil {
+	switch {
+	case s.plan == nil && len(s.requests) == 0:
 		return nil, fwk.NewStatus(fwk.Skip)
+	case s.plan == nil:
+		return nil, nil
 	}
 	s.attempt = pl.attemptOf(ctx, pod, s, nodes)
 	if s.attempt.All {

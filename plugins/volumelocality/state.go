@@ -9,11 +9,13 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"roost.dev/roost/volumelocality"
+	"roost.dev/roost/volumelocality/pools"
 )
 
 const stateKey fwk.StateKey = "roost.dev/" + Name
 
-// cycleState is what PreFilter found out about a pod. It does not change afterwards.
+// cycleState is what PreFilter found out about a pod. It does not change afterwards, but for what is meant to
+// happen once.
 type cycleState struct {
 	// since is when the storage was asked, as waiting counts.
 	since uint64
@@ -29,6 +31,9 @@ type cycleState struct {
 	wait time.Duration
 	// until is when that wait is over, where this attempt is held to the data nodes for it; otherwise zero.
 	until time.Time
+	// requests are what the pod's unbound claims need of a node's storage pools, and shortage what happens where they lack it.
+	requests []*pools.Request
+	shortage *shortage
 	// complaints are about annotations that could not be followed.
 	complaints []error
 	// leaving is the node that the pod's virtual machine moves off; empty for all other pods.
