@@ -5,7 +5,9 @@
 //
 // A pod passes through the files in this order. prefilter.go resolves the pod's volumes once, into an immutable state, and
 // narrows the nodes in play to the data nodes. filter.go and score.go look the node up in that state. postfilter.go widens
-// the nodes when none fitted and brings the pod back at once. postbind.go tells of a bad annotation.
+// the nodes when none fitted and brings the pod back at once. postbind.go tells of a bad annotation. Claims that are not
+// bound yet pass through claims.go as well, which finds what they are made from and what room they need; room.go and
+// reserve.go keep that room.
 //
 // Between PreFilter and Score nothing calls the API server or a storage system, and nothing waits. What decides is in the
 // package roost.dev/roost/volumelocality; nothing here does arithmetic on scores.
