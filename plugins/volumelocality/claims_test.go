@@ -4,7 +4,6 @@
 package volumelocality
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -482,7 +481,7 @@ func TestAfterCapacity(t *testing.T) {
 
 func BenchmarkFilterWithPools(b *testing.B) {
 	f := newRoomFixture(b, []string{"x", "y"})
-	pod, ctx, state := podUsing("x", "y"), context.Background(), framework.NewCycleState()
+	pod, ctx, state := podUsing("x", "y"), b.Context(), framework.NewCycleState()
 	if _, status := f.pl.PreFilter(ctx, state, pod, f.nodes); !status.IsSuccess() {
 		b.Fatalf("PreFilter: %v", status)
 	}
