@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	frameworkruntime "k8s.io/kubernetes/pkg/scheduler/framework/runtime"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/yaml"
 
 	_ "roost.dev/roost/apis/config/scheme" // the plugins' arguments
@@ -31,7 +32,7 @@ func newRegistry() registry {
 	return registry{drivers: shared, plugins: frameworkruntime.Registry{
 		storagehealth.Name:  storagehealth.NewFactory(shared, plugins.NewStorageNodes()),
 		restoregate.Name:    restoregate.New,
-		volumelocality.Name: volumelocality.NewFactory(shared),
+		volumelocality.Name: volumelocality.NewFactory(shared, plugins.NewSnapshots(), plugins.NewPools(clock.RealClock{})),
 	}}
 }
 
