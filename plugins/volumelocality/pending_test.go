@@ -9,10 +9,12 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 
 	"roost.dev/roost/drivers"
+	"roost.dev/roost/internal/builders"
 )
 
 // maxMessage is what our part of a pod's message may take of the 1 KiB of an event's note.
@@ -22,11 +24,14 @@ func TestWhatAPendingPodIsTold(t *testing.T) {
 	lacks := func(reasons ...string) *fwk.Status {
 		return fwk.NewStatus(fwk.Unschedulable, reasons...).WithPlugin("NodeResourcesFit")
 	}
+	// Its own volume binds it to three nodes; next to the other one it would rather be.
+	mixed := waitingFor("1h", "data", "log")
 	long := strings.Repeat("x", 200)
 	tests := map[string]struct {
 		pod      *corev1.Pod
 		level    int
 		data     []string
+		claims   []runtime.Object
 		statuses map[string]*fwk.Status
 		want     string
 	}{
@@ -44,6 +49,14 @@ func TestWhatAPendingPodIsTold(t *testing.T) {
 			pod: waitingFor("1h", "data"), data: []string{"a1"}, statuses: map[string]*fwk.Status{"a1": lacks("Too many pods")},
 			want: "waiting for room next to the data until 2023-11-14T23:13:20Z, and of the 1 node(s) with the data: 1 Too many pods",
 		},
+		"waiting for some of the nodes that Required allows": {
+			pod: mixed, data: []string{"a1", "b1", "c1"}, statuses: map[string]*fwk.Status{"b1": lacks("Too many pods")},
+			claims: []runtime.Object{
+				builders.MakeClaim("data").BoundTo("pv-data").Annotation("roost.dev/locality", "Required").Obj(), dataPV,
+				builders.MakeClaim("log").BoundTo("pv-log").Obj(), builders.MakePV("pv-log").CSI(provisioner, "handle-of-log").ClaimedBy("log").Obj(),
+			},
+			want: "waiting for room next to the data until 2023-11-14T23:13:20Z, and of the 1 node(s) with the data: 1 Too many pods",
+		},
 		"many reasons, and long ones": {
 			pod: waitingFor("1h", "data"), data: []string{"a1"}, statuses: map[string]*fwk.Status{"a1": lacks("a"+long, "b"+long, "c"+long, "d"+long, "e", "f")},
 			want: "waiting for room next to the data until 2023-11-14T23:13:20Z, and of the 1 node(s) with the data: " +
@@ -53,8 +66,12 @@ func TestWhatAPendingPodIsTold(t *testing.T) {
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
+			if tc.claims == nil {
+				tc.claims = claimAndPV("data")
+			}
 			f := newFixture(t, world{
-				nodes: sixNodes(), objects: append(claimAndPV("data"), tc.pod), driver: &memory{locations: map[string]drivers.Location{"handle-of-data": inSync(tc.data...)}},
+				nodes: sixNodes(), objects: append(tc.claims, tc.pod),
+				driver: &memory{locations: map[string]drivers.Location{"handle-of-data": inSync(tc.data...), "handle-of-log": inSync("b1", "b2")}},
 			})
 			for range tc.level {
 				f.try(tc.pod)
