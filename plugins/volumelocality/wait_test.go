@@ -136,15 +136,19 @@ func TestHowLongAPodWaits(t *testing.T) {
 			})
 			_, state := f.attempt(tc.pod)
 			s, _ := readState(state)
-			got := time.Duration(0)
-			if !s.until.IsZero() {
-				got = s.until.Sub(testEpoch)
-			}
-			if got != tc.want {
-				t.Errorf("waits %s, want %s", got, tc.want)
+			if got := s.until; !got.Equal(endOf(tc.want)) {
+				t.Errorf("waits until %s, want %s", got, endOf(tc.want))
 			}
 		})
 	}
+}
+
+// endOf is when a wait ends that begins at the epoch of the tests; no wait ends at no time.
+func endOf(wait time.Duration) time.Time {
+	if wait == 0 {
+		return time.Time{}
+	}
+	return testEpoch.Add(wait)
 }
 
 func annotatedBoth(policy, wait string) *corev1.Pod {
