@@ -15,6 +15,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	fwk "k8s.io/kube-scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework/preemption"
 	"k8s.io/utils/ptr"
@@ -27,7 +28,18 @@ func secondsOf(n int) time.Duration { return time.Duration(n) * time.Second }
 
 // twoDataNodes have the data of the pod "db" on a1 and b1, and that of others where their names say.
 func twoDataNodes() map[string]drivers.Location {
-	return map[string]drivers.Location{"data": inSync("a1", "b1"), "on-a1": inSync("a1"), "on-b1": inSync("b1"), "on-a2": inSync("a2")}
+	return map[string]drivers.Location{
+		"data": inSync("a1", "b1"), "on-a1": inSync("a1"), "on-b1": inSync("b1"),
+		"filling-on-a1": {Replicas: []drivers.Replica{{Node: "a1", State: drivers.Rebuilding}, {Node: "b1", State: drivers.InSync}}},
+	}
+}
+
+// guard is a budget that allows no pod of the app "guarded" to be disrupted.
+func guard() *policyv1.PodDisruptionBudget {
+	return &policyv1.PodDisruptionBudget{
+		ObjectMeta: metav1.ObjectMeta{Namespace: builders.Namespace, Name: "guarded"},
+		Spec:       policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "guarded"}}},
+	}
 }
 
 var evictionTests = map[string]struct {
@@ -96,16 +108,36 @@ var evictionTests = map[string]struct {
 		db:          contender{policy: "Required", priority: 10},
 		wantEvicted: []string{"dear-a", "neighbour"},
 	},
+	"of those who go with them, too, pods next to their data are kept": {
+		running: []contender{
+			{name: "dear-a", node: "a1", cpu: "1", priority: 5, age: 10}, {name: "neighbour", node: "a1", cpu: "1", claim: "on-a1", age: 10},
+			{name: "dear-b", node: "b1", cpu: "1", priority: 5, age: 1000}, {name: "stateless", node: "b1", cpu: "1", age: 1000},
+		},
+		db:          contender{policy: "Required", priority: 10},
+		wantEvicted: []string{"dear-b", "stateless"},
+	},
+	"a replica that is being filled is no data": {
+		running: []contender{
+			{name: "stateless", node: "a1", cpu: "1", age: 1000}, {name: "early", node: "a1", cpu: "1", age: 10, claim: "filling-on-a1"},
+			{name: "elsewhere", node: "b1", priority: 10},
+		},
+		db:          contender{cpu: "1", policy: "Required", priority: 10},
+		wantEvicted: []string{"early"},
+	},
+	"between nodes a disruption budget counts first": {
+		running: []contender{
+			{name: "guarded", node: "a1", labels: map[string]string{"app": "guarded"}},
+			{name: "neighbour", node: "b1", priority: 5, claim: "on-b1"},
+		},
+		db: contender{policy: "Required", priority: 10}, budgets: []runtime.Object{guard()},
+		wantEvicted: []string{"neighbour"},
+	},
 	"a disruption budget counts before data": {
 		running: []contender{
 			{name: "guarded", node: "a1", cpu: "1", labels: map[string]string{"app": "guarded"}}, {name: "neighbour", node: "a1", cpu: "1", claim: "on-a1"},
 			{name: "elsewhere", node: "b1", priority: 10},
 		},
-		db: contender{cpu: "1", policy: "Required", priority: 10},
-		budgets: []runtime.Object{&policyv1.PodDisruptionBudget{
-			ObjectMeta: metav1.ObjectMeta{Namespace: builders.Namespace, Name: "guarded"},
-			Spec:       policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "guarded"}}},
-		}},
+		db: contender{cpu: "1", policy: "Required", priority: 10}, budgets: []runtime.Object{guard()},
 		wantEvicted: []string{"neighbour"},
 	},
 	"a pod that waits makes room on its data nodes, though another node is free": {
@@ -180,6 +212,31 @@ func emptyIsNil(names []string) []string {
 		return nil
 	}
 	return names
+}
+
+// TestDataThatMovedCountsInTheNextPreemption begins with what another preemption has found out.
+func TestDataThatMovedCountsInTheNextPreemption(t *testing.T) {
+	a := newArena(t, arenaOptions{locations: twoDataNodes()})
+	stateless, neighbour := contender{name: "stateless", node: "a1", cpu: "1", age: 1000}.obj(), contender{name: "neighbour", node: "a1", cpu: "1", age: 10, claim: "on-a1"}.obj()
+	a.create(contender{name: "db", claim: "data", cpu: "1", policy: "Required", priority: 10}.obj(), stateless, neighbour,
+		contender{name: "elsewhere", node: "b1", priority: 10}.obj())
+	a.pl.evictor.next = map[types.UID]bool{stateless.UID: true, neighbour.UID: false}
+	a.schedule("db")
+	if diff := cmp.Diff([]string{"db", "elsewhere", "neighbour"}, a.names()); diff != "" {
+		t.Errorf("pods that are left (-want +got):\n%s", diff)
+	}
+}
+
+// TestANominationEndsWhenItIsOfNoUse has a pod that was to go to a node which a dearer pod took meanwhile.
+func TestANominationEndsWhenItIsOfNoUse(t *testing.T) {
+	a := newArena(t, arenaOptions{locations: twoDataNodes()})
+	db := contender{name: "db", claim: "data", policy: "Required", priority: 10}.obj()
+	db.Status.NominatedNodeName = "a1"
+	a.create(db, contender{name: "one", node: "a1", priority: 10}.obj(), contender{name: "two", node: "b1", priority: 10}.obj())
+	a.schedule("db")
+	if got := a.pod("db").Status.NominatedNodeName; got != "" {
+		t.Errorf("still nominated to %q, where it holds room that others could use", got)
+	}
 }
 
 // TestNobodyIsEvictedTwiceWhileTheVictimEnds has a victim that takes its time, and a preemptor that is tried again meanwhile.

@@ -57,6 +57,11 @@ func TestAPodIsHeldToItsDataNodesUntilItsWaitIsOver(t *testing.T) {
 		t.Errorf("activated %v while it waits, want none", f.activator.activated)
 	}
 	f.clock.Step(time.Minute)
+	defer func() {
+		if f.hasAlarm(pod) {
+			t.Error("the pod is woken again, though it was tried since its wait was over")
+		}
+	}()
 	for i, want := range [][]string{{"a1"}, {"a1", "a2", "b1", "b2"}, nil} {
 		if nodes, _ := f.try(pod); !slices.Equal(nodes, want) {
 			t.Errorf("attempt %d after the wait: nodes = %v, want %v", i, nodes, want)
@@ -111,10 +116,13 @@ func TestHowLongAPodWaits(t *testing.T) {
 			pod: waitingFor("2m", "data"), objects: claimAndPV("data"), args: func(args *config.VolumeLocalityArgs) { args.DataNodesFirst = false },
 		},
 		"not where others would be evicted first": {pod: waitingFor("2m", "data"), objects: claimAndPV("data"), reverse: true},
-		"zero is no wait":                         {pod: waitingFor("0s", "data"), objects: claim("data", "5m")},
-		"a day, which is the longest":             {pod: waitingFor("24h", "data"), objects: claimAndPV("data"), want: 24 * time.Hour},
-		"not with more than that":                 {pod: waitingFor("24h1s", "data"), objects: claimAndPV("data")},
-		"not with a word":                         {pod: waitingFor("soon", "data"), objects: claim("data", "5m")},
+		"not for what nobody knows where it is, beside what is known": {
+			pod: podUsing("data", "elsewhere"), objects: append(claim("data", "5m"), claim("elsewhere", "7m")...), want: 5 * time.Minute,
+		},
+		"zero is no wait":             {pod: waitingFor("0s", "data"), objects: claim("data", "5m")},
+		"a day, which is the longest": {pod: waitingFor("24h", "data"), objects: claimAndPV("data"), want: 24 * time.Hour},
+		"not with more than that":     {pod: waitingFor("24h1s", "data"), objects: claimAndPV("data")},
+		"not with a word":             {pod: waitingFor("soon", "data"), objects: claim("data", "5m")},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -128,15 +136,19 @@ func TestHowLongAPodWaits(t *testing.T) {
 			})
 			_, state := f.attempt(tc.pod)
 			s, _ := readState(state)
-			got := time.Duration(0)
-			if !s.until.IsZero() {
-				got = s.until.Sub(testEpoch)
-			}
-			if got != tc.want {
-				t.Errorf("waits %s, want %s", got, tc.want)
+			if got := s.until; !got.Equal(endOf(tc.want)) {
+				t.Errorf("waits until %s, want %s", got, endOf(tc.want))
 			}
 		})
 	}
+}
+
+// endOf is when a wait ends that begins at the epoch of the tests; no wait ends at no time.
+func endOf(wait time.Duration) time.Time {
+	if wait == 0 {
+		return time.Time{}
+	}
+	return testEpoch.Add(wait)
 }
 
 func annotatedBoth(policy, wait string) *corev1.Pod {
@@ -235,8 +247,8 @@ func TestWhatIsRememberedOfAWaitIsForgotten(t *testing.T) {
 			w.objects = append(claimAndPV("data"), pod)
 			f := newFixture(t, w)
 			f.try(pod)
-			if !f.remembers(pod) {
-				t.Fatal("nothing is remembered of a pod that waits")
+			if !f.hasAlarm(pod) {
+				t.Fatal("nobody wakes the pod when its wait is over")
 			}
 			happens(f, pod)
 			waitUntil(t, func() bool { return !f.remembers(pod) })
@@ -256,9 +268,13 @@ func TestWhatIsRememberedOfAWaitIsForgotten(t *testing.T) {
 // remembers says that the plugin has an alarm for the pod, or knows when it was first tried.
 func (f *fixture) remembers(pod *corev1.Pod) bool {
 	_, tried := f.pl.firsts.of(pod.UID)
+	return tried || f.hasAlarm(pod)
+}
+
+func (f *fixture) hasAlarm(pod *corev1.Pod) bool {
 	f.pl.alarms.mu.Lock()
 	defer f.pl.alarms.mu.Unlock()
-	return tried || f.pl.alarms.byPod[pod.UID] != nil
+	return f.pl.alarms.byPod[pod.UID] != nil
 }
 
 func TestABadWaitIsToldAfterBindingOnce(t *testing.T) {
