@@ -17,7 +17,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
@@ -91,11 +90,7 @@ var _ = Describe("With 5,000 nodes, and the data nodes nearly full", func() {
 })
 
 // crowded is a namespace in a cluster whose data nodes are nearly full.
-type crowded struct {
-	*space
-	// report is the storage system's sign of life.
-	report storagev1alpha1.StorageReport
-}
+type crowded struct{ *space }
 
 // claimAt is the claim of the volume with that index, which counts on beyond the last one.
 func claimAt(i int) string { return fmt.Sprintf("data-%d", i%manyVolumes) }
@@ -115,10 +110,7 @@ func hasRoom(volume int) bool { return volume < manyVolumes/2 }
 // fillDataNodes makes the volumes and fills their nodes with pods of no priority.
 func (c *crowded) fillDataNodes(ctx context.Context) {
 	GinkgoHelper()
-	c.report.Name = "spec"
-	c.report.Spec = storagev1alpha1.StorageReportSpec{Provisioner: sandbox.Provisioner, NodeName: sandbox.NodeName(0)}
-	Expect(c.client.Create(ctx, &c.report)).To(Succeed())
-	c.beat(ctx)
+	c.publish(ctx, sandbox.Provisioner, "none") // the storage system's first sign of life
 	c.each(ctx, manyVolumes, func(i int) error {
 		if err := c.provisionAt(ctx, i); err != nil {
 			return err
@@ -167,13 +159,6 @@ func (c *crowded) provisionAt(ctx context.Context, i int) error {
 	return nil
 }
 
-// beat has the storage system speak, which is not believed when it is silent for two minutes.
-func (c *crowded) beat(ctx context.Context) {
-	GinkgoHelper()
-	c.report.Status = storagev1alpha1.StorageReportStatus{State: storagev1alpha1.StorageOnline, HeartbeatTime: metav1.NowMicro()}
-	Expect(c.client.Status().Update(ctx, &c.report)).To(Succeed())
-}
-
 // each does something for every index, several at a time.
 func (c *crowded) each(ctx context.Context, count int, do func(i int) error) {
 	GinkgoHelper()
@@ -210,7 +195,7 @@ func (c *crowded) ungate(ctx context.Context) {
 func (c *crowded) expectPlaced(ctx context.Context) {
 	GinkgoHelper()
 	Eventually(func(g Gomega) {
-		c.beat(ctx)
+		c.beat(ctx, sandbox.Provisioner)
 		var pending []string
 		for _, pod := range c.pods(ctx) {
 			if pod.Spec.NodeName == "" && len(pod.Spec.SchedulingGates) == 0 {

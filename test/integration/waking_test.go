@@ -91,6 +91,7 @@ var _ = Describe("A pod that waits for its data", func() {
 	It("is tried once at each event of its claims' classes, drivers and pools, and not at those of others", func(ctx SpecContext) {
 		s.bindByHand(ctx, "data", csiSource(vendor, "lost-too"))
 		s.publish(ctx, vendor, "lost-too")
+		s.heedPools(ctx)
 		class := s.newClass(ctx, "")
 		s.create(ctx, newClaim("fresh", class.Name))
 		s.pend(ctx, "pod", using("data", "fresh"), annotated(volumelocality.Required))
@@ -326,4 +327,19 @@ func newNode(name, cpu string) *corev1.Node {
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{sandbox.LabelKubelet: "alive"}},
 		Status:     corev1.NodeStatus{Capacity: capacity, Allocatable: capacity},
 	}
+}
+
+// heedPools has the sandbox's CSI driver say, for the spec, that pods are to go where its pools have room.
+func (s *space) heedPools(ctx context.Context) {
+	GinkgoHelper()
+	set := func(ctx context.Context, heed bool) {
+		GinkgoHelper()
+		driver := &storagev1.CSIDriver{}
+		Expect(s.client.Get(ctx, client.ObjectKey{Name: sandbox.Provisioner}, driver)).To(Succeed())
+		patch := client.MergeFrom(driver.DeepCopy())
+		driver.Spec.StorageCapacity = ptr.To(heed)
+		Expect(s.client.Patch(ctx, driver, patch)).To(Succeed())
+	}
+	set(ctx, true)
+	DeferCleanup(func(ctx SpecContext) { set(ctx, false) }, NodeTimeout(patience))
 }
