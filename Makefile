@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo sandbox bench-failover bench-idle bench-snapshots test test-race test-race-own generate verify lint vulncheck clean
+.PHONY: help build demo sandbox bench bench-quick bench-page bench-failover bench-idle bench-snapshots test test-race test-race-own generate verify lint vulncheck clean
 
 # One setting for every build keeps one build cache. The race detector alone needs cgo, and so a C compiler.
 export CGO_ENABLED := 0
@@ -26,6 +26,15 @@ demo: build ## Start the sandbox, play the story, and exit 0 only if every step 
 
 sandbox: build ## Start a whole control plane on this machine and leave it running until Ctrl-C.
 	@bin/sandbox up
+
+bench: build ## Measure scheduling with Roost and with the stock scheduler, and write docs/performance.md; takes about 40 minutes.
+	@hack/bench.sh
+
+bench-quick: build ## The same, small and without touching the page, to see that it works; takes about 5 minutes.
+	@hack/bench.sh --quick
+
+bench-page: ## Write the tables of docs/performance.md and its picture again, of the results that are there.
+	@go run ./test/perf/report -results docs/performance.json -page docs/performance.md -picture docs/performance.svg >/dev/null
 
 bench-failover: build ## Measure failovers, 50 of them with Roost, and Kubernetes alone on the same faults; takes 25 minutes.
 	@bin/sandbox bench-failover
