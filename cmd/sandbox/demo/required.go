@@ -69,10 +69,14 @@ func (s *story) firstPod(ctx context.Context) (*corev1.Pod, []string, error) {
 
 // setPolicy writes the policy into the StatefulSet's template. Pods that run keep what they have.
 func (s *story) setPolicy(ctx context.Context, namespace string, policy volumelocality.Policy) error {
+	return s.annotate(ctx, namespace, volumelocality.PolicyAnnotation, string(policy))
+}
+
+func (s *story) annotate(ctx context.Context, namespace, annotation, value string) error {
 	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: workload.Name}}
-	patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{%q:%q}}}}}`, volumelocality.PolicyAnnotation, policy)
+	patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{%q:%q}}}}}`, annotation, value)
 	if err := s.client.Patch(ctx, set, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
-		return fmt.Errorf("setting policy %s: %w", policy, err)
+		return fmt.Errorf("setting annotation %s to %s: %w", annotation, value, err)
 	}
 	return s.poll(ctx, func(ctx context.Context) (bool, error) {
 		err := s.client.Get(ctx, client.ObjectKeyFromObject(set), set)
@@ -81,7 +85,7 @@ func (s *story) setPolicy(ctx context.Context, namespace string, policy volumelo
 }
 
 // fill takes all CPU of the nodes, with a pod on each that no scheduler had to place.
-func (s *story) fill(ctx context.Context, names []string) ([]*corev1.Pod, error) {
+func (s *story) fill(ctx context.Context, names []string, options ...func(*corev1.Pod)) ([]*corev1.Pod, error) {
 	var fillers []*corev1.Pod
 	for _, name := range names {
 		node := &corev1.Node{}
@@ -101,6 +105,9 @@ func (s *story) fill(ctx context.Context, names []string) ([]*corev1.Pod, error)
 					}},
 				}},
 			},
+		}
+		for _, option := range options {
+			option(filler)
 		}
 		if err := s.client.Create(ctx, filler); err != nil {
 			return nil, fmt.Errorf("filling node %s: %w", name, err)

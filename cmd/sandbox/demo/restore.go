@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -71,7 +72,7 @@ func (s *story) judgeLook(ctx context.Context, claims []string, took time.Durati
 	return nil
 }
 
-// judgeNearness says whether the pods are on nodes with the data of their claims.
+// judgeNearness says whether the pods are on nodes with the data that their claims are restored from, and so with their own.
 func (s *story) judgeNearness(ctx context.Context, claims, nodes []string) error {
 	volumes, err := s.workloadIn(shopNamespace).Volumes(ctx)
 	if err != nil {
@@ -79,11 +80,12 @@ func (s *story) judgeNearness(ctx context.Context, claims, nodes []string) error
 	}
 	near := 0
 	for i, claim := range claims {
-		if slices.Contains(volumes[claim].Nodes, nodes[i]) {
+		source := strings.TrimSuffix(claim, lookSuffix)
+		if slices.Contains(volumes[source].Nodes, nodes[i]) && slices.Contains(volumes[claim].Nodes, nodes[i]) {
 			near++
 		}
 	}
-	s.verdict(near == len(claims), "%d of %d pods on a node with their data", near, len(claims))
+	s.verdict(near == len(claims), "%d of %d pods on a node with the data that was snapshot, and with their own", near, len(claims))
 	return nil
 }
 

@@ -61,11 +61,13 @@ func Play(ctx context.Context, running *sandbox.Sandbox, screen *console.Console
 	s.part(ctx, "1. The stock scheduler", s.underStock)
 	s.part(ctx, "2. Roost", s.underRoost)
 	s.part(ctx, "3. Required: data nodes or nothing", s.required)
-	s.part(ctx, "4. A node's storage fails", s.storageFails)
-	s.part(ctx, "5. A snapshot, with the application frozen", s.snapshot)
-	s.part(ctx, "6. A restore into new claims", s.look)
-	s.part(ctx, "7. A restore in place, and its rollback", s.inPlace)
-	s.part(ctx, "8. Avoid: anywhere but on the data", s.avoid)
+	s.part(ctx, "4. A pod waits for its data", s.waits)
+	s.part(ctx, "5. Preemption among the data nodes", s.preempts)
+	s.part(ctx, "6. A node's storage fails", s.storageFails)
+	s.part(ctx, "7. A snapshot, with the application frozen", s.snapshot)
+	s.part(ctx, "8. A restore into new claims", s.look)
+	s.part(ctx, "9. A restore in place, and its rollback", s.inPlace)
+	s.part(ctx, "10. Avoid: anywhere but on the data", s.avoid)
 
 	if err := running.Err(); err != nil && s.result.Failed == 0 {
 		s.verdict(false, "%v", err)
