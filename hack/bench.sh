@@ -25,7 +25,7 @@ while (($# > 0)); do
 	shift
 done
 
-echo "measuring: ${takes} on two cores that do nothing else; the log is bin/bench/log"
+echo "measuring: ${takes} by estimate, on two cores that do nothing else; the log is bin/bench/log"
 rm -rf "${OUT}"
 mkdir -p "${OUT}"
 version="$(go list -m -f '{{.Version}}' k8s.io/kubernetes)"

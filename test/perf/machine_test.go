@@ -17,11 +17,14 @@ import (
 // thisMachine reads what Linux tells, which elsewhere is left empty.
 func thisMachine() results.Machine {
 	kibibytes, _ := strconv.Atoi(strings.TrimSuffix(firstOf("/proc/meminfo", "MemTotal"), " kB"))
+	average, _ := os.ReadFile("/proc/loadavg")
+	minute, _, _ := strings.Cut(string(average), " ")
+	load, _ := strconv.ParseFloat(minute, 64)
 	return results.Machine{
 		Date: time.Now().UTC().Format(time.DateOnly), CPU: firstOf("/proc/cpuinfo", "model name"), CPUs: runtime.NumCPU(),
 		MemoryGiB: (kibibytes + 1<<19) >> 20, Go: runtime.Version(),
 		// A test binary knows neither.
-		Kubernetes: os.Getenv("ROOST_BENCH_KUBERNETES"), Commit: os.Getenv("ROOST_BENCH_COMMIT"),
+		Kubernetes: os.Getenv("ROOST_BENCH_KUBERNETES"), Commit: os.Getenv("ROOST_BENCH_COMMIT"), Load: load,
 	}
 }
 

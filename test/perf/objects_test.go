@@ -56,12 +56,12 @@ func newObjects(tCtx ktesting.TContext, s shape) (*objects, error) {
 	return &objects{shape: s, client: apiClient}, nil
 }
 
-// each calls make for 0 to count-1, several at once.
-func each(ctx context.Context, count int, make func(i int) error) error {
+// each calls create for 0 to count-1, several at once.
+func each(ctx context.Context, count int, create func(i int) error) error {
 	var mu sync.Mutex
 	var first error
 	workqueue.ParallelizeUntil(ctx, writers, count, func(i int) {
-		if err := make(i); err != nil {
+		if err := create(i); err != nil {
 			mu.Lock()
 			defer mu.Unlock()
 			if first == nil {

@@ -51,20 +51,25 @@ func TestEveryScenarioIsReadyToRun(t *testing.T) {
 				if got, want := part.Workloads[0].Params["pods"]*quickPart, whole.Workloads[0].Params["pods"]; got != want {
 					t.Errorf("%d times a part of the pods = %d, want %d", quickPart, got, want)
 				}
-				collects := false
-				for _, op := range whole.WorkloadTemplate {
-					collects = collects || op.CollectMetrics
-					for _, template := range []string{op.NodeTemplatePath, op.PodTemplatePath} {
-						if _, err := os.Stat(template); template != "" && err != nil {
-							t.Errorf("template: %v", err)
-						}
-					}
-				}
-				if !collects {
-					t.Error("nothing is measured")
-				}
+				checkTemplate(t, whole)
 			})
 		}
+	}
+}
+
+func checkTemplate(t *testing.T, testCase written) {
+	t.Helper()
+	collects := false
+	for _, op := range testCase.WorkloadTemplate {
+		collects = collects || op.CollectMetrics
+		for _, template := range []string{op.NodeTemplatePath, op.PodTemplatePath} {
+			if _, err := os.Stat(template); template != "" && err != nil {
+				t.Errorf("template: %v", err)
+			}
+		}
+	}
+	if !collects {
+		t.Error("nothing is measured")
 	}
 }
 

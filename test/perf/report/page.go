@@ -63,9 +63,17 @@ func writeMachine(text *strings.Builder, file *results.File) {
 	m := file.Machine
 	fmt.Fprintf(text, "`%s` on %s: %d CPUs (%s), %d GiB of memory, %s, Kubernetes %s, Roost %s.\n",
 		file.Command, m.Date, m.CPUs, m.CPU, m.MemoryGiB, m.Go, m.Kubernetes, m.Commit)
+	if isBusy(m) {
+		fmt.Fprintf(text, "\n**The machine was busy with other work**: its load average was %.1f when the benchmark began. The times are not to be trusted.\n", m.Load)
+	}
 	if file.Quick {
 		text.WriteString("\n**This is a quick run**: few pods on 1,000 nodes, once each. It shows that everything works; its times are too short to trust.\n")
 	}
+}
+
+// isBusy says that others wanted all of the processors; building the benchmark itself leaves some load behind.
+func isBusy(m results.Machine) bool {
+	return m.Load > float64(m.CPUs)
 }
 
 func writeRuns(text *strings.Builder, file *results.File) {

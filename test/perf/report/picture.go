@@ -57,6 +57,9 @@ func picture(file *results.File) string {
 	}
 	m := file.Machine
 	foot := fmt.Sprintf("%s, %s: %d CPUs, Kubernetes %s, scheduler_perf", file.Command, m.Date, m.CPUs, m.Kubernetes)
+	if isBusy(m) {
+		foot += "; on a busy machine"
+	}
 	if file.Quick {
 		foot += "; a quick run, too short to trust"
 	}

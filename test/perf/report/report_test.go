@@ -75,6 +75,28 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
+func TestABusyMachineIsCalledOne(t *testing.T) {
+	tests := map[string]struct {
+		load float64
+		want bool
+	}{
+		"what the build left behind": {load: 2, want: false},
+		"others at work":             {load: 2.1, want: true},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			file := measured()
+			file.Machine = results.Machine{CPUs: 2, Load: tc.load}
+			if got := strings.Contains(markdown(file), "was busy"); got != tc.want {
+				t.Errorf("the page says that the machine was busy: %t, want %t", got, tc.want)
+			}
+			if got := strings.Contains(picture(file), "busy"); got != tc.want {
+				t.Errorf("the picture says that the machine was busy: %t, want %t", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestReplace(t *testing.T) {
 	page := "# Title\n\n" + begin + "\nold\n" + end + "\n\n## After\n"
 	got, err := replace(page, "new\n")

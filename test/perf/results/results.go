@@ -45,6 +45,8 @@ type Machine struct {
 	Go         string `json:"go"`
 	Kubernetes string `json:"kubernetes"`
 	Commit     string `json:"commit"`
+	// Load is the load average of a minute when the benchmark began: how busy the machine was with other work.
+	Load float64 `json:"load"`
 }
 
 // Run is one scheduler on one API server, placing the pods of one scenario.
