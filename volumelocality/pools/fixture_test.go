@@ -29,8 +29,6 @@ type scene struct {
 	t     *testing.T
 	clock *testingclock.FakeClock
 	nodes map[string]map[string]string
-	// grown are the classes of which the memory said that they have more room.
-	grown []string
 }
 
 func newScene(t *testing.T) *scene {
@@ -39,7 +37,6 @@ func newScene(t *testing.T) *scene {
 		s.nodes[name] = hostname(name)
 	}
 	s.Memory = New(s.clock, func(node string) map[string]string { return s.nodes[node] })
-	s.Subscribe(func(class string, _ int64) { s.grown = append(s.grown, class) })
 	return s
 }
 

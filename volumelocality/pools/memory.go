@@ -48,7 +48,7 @@ func New(clock clock.WithTicker, labelsOf func(node string) map[string]string) *
 }
 
 // Subscribe has grown called from then on whenever a pool of the class has more room than before, with what is free there now. It
-// is called by whoever made the change, holding no lock of the memory's.
+// is called by whoever made the change, holding no lock of the memory's, and by several at once where several make changes.
 func (m *Memory) Subscribe(grown func(class string, free int64)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
