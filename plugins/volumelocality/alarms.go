@@ -13,6 +13,8 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
+
+	"roost.dev/roost/plugins"
 )
 
 // rings are when a pod is woken, after its wait is over. The queue only marks a pod that is in flight, and puts it into
@@ -36,15 +38,14 @@ type alarms struct {
 	clock    clock.Clock
 	pods     corelisters.PodLister
 	activate func(klog.Logger, map[string]*corev1.Pod)
-	// look has room for one.
-	look chan struct{}
+	look     plugins.Look
 
 	mu    sync.Mutex
 	byPod map[types.UID]*alarm
 }
 
 func newAlarms(c clock.Clock, pods corelisters.PodLister, activate func(klog.Logger, map[string]*corev1.Pod)) *alarms {
-	return &alarms{clock: c, pods: pods, activate: activate, look: make(chan struct{}, 1), byPod: map[types.UID]*alarm{}}
+	return &alarms{clock: c, pods: pods, activate: activate, look: plugins.NewLook(), byPod: map[types.UID]*alarm{}}
 }
 
 // set has the pod woken when its wait ends, and not at another time that was set before.
@@ -55,10 +56,7 @@ func (a *alarms) set(pod *corev1.Pod, end time.Time) {
 		return
 	}
 	a.byPod[pod.UID] = &alarm{namespace: pod.Namespace, name: pod.Name, end: end}
-	select {
-	case a.look <- struct{}{}:
-	default:
-	}
+	a.look.Soon()
 }
 
 func (a *alarms) forget(pod types.UID) {
