@@ -52,10 +52,10 @@ type Point struct {
 	Created time.Time
 	// Cut is when its content was fixed, by the storage system's clock. It may be zero.
 	Cut time.Time
-	// Began is when work on it began, by our clock. It tells apart those that were cut in one second, which is as exact as a
-	// storage system is. It may be zero.
-	Began time.Time
-	State State
+	// Began and Done are when work on it began and when it was ready, by our clock. It was cut between them, whatever the
+	// storage system's clock says. Each may be zero.
+	Began, Done time.Time
+	State       State
 	// Deleting is on its way out.
 	Deleting bool
 	// Foreign is of another schedule, or of none.
@@ -163,13 +163,30 @@ func sorted(points []Point, state State, now time.Time) []dated {
 	return found
 }
 
-// timeOf is when a point was cut. Nothing is cut before it was asked for, or in the future: a storage system that says so
-// has a wrong clock, and when the point was made counts instead.
+// timeOf is when a point was cut. Nothing is cut before work on it began, or after it was ready, or in the future: a storage
+// system that says so has another clock than ours, and when work began counts instead. So points that were made one after
+// the other are in that order, however far off the storage system's clock is.
 func timeOf(p *Point, now time.Time) time.Time {
-	if p.Cut.Before(p.Created) || p.Cut.After(now) {
-		return p.Created
+	began, done := p.Began, p.Done
+	if began.IsZero() {
+		began = p.Created
+	}
+	if done.IsZero() {
+		done = now
+	}
+	if p.Cut.Before(began) || p.Cut.After(done) {
+		return began
 	}
 	return p.Cut
+}
+
+// Newest is the ready point that retention keeps last of all, and when it was cut; false where none is ready.
+func Newest(now time.Time, points []Point) (*Point, time.Time, bool) {
+	ready := sorted(points, Ready, now)
+	if len(ready) == 0 {
+		return nil, time.Time{}, false
+	}
+	return &ready[0].Point, ready[0].at, true
 }
 
 func isTooOld(policy *snapshotv1alpha1.Retention, now time.Time, point *dated) bool {

@@ -4,6 +4,8 @@
 package retention
 
 import (
+	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -240,6 +242,33 @@ func TestClocksThatAreWrong(t *testing.T) {
 		"the cut counts, and not the creation": {policy: policy{MaxAge: age(24 * time.Hour)}, now: now,
 			points: []Point{ready(t, d1, cut(d3)), ready(t, d3)}},
 	}.run(t)
+}
+
+// Snapshots that are made one after the other, by a storage system whose clock is off and as exact as it likes, while the
+// decision is by a clock of whole seconds.
+func TestTheOrderIsThatOfTheMakingWhateverTheStorageClockSays(t *testing.T) {
+	for seed := range uint64(2000) {
+		random := rand.New(rand.NewPCG(seed, 5))
+		ahead := time.Duration(random.Int64N(int64(20*time.Minute))) - 10*time.Minute
+		exactness := []time.Duration{time.Microsecond, time.Second}[random.IntN(2)]
+		clock := at(t, "2026-05-01T03:00:00Z")
+		spend := func() time.Time {
+			clock = clock.Add(time.Duration(1 + random.Int64N(int64(time.Minute))>>random.IntN(12)))
+			return clock
+		}
+		var points []Point
+		for i := range 2 + random.IntN(4) {
+			p := Point{UID: types.UID(strconv.Itoa(i)), State: Ready, Created: spend().Truncate(time.Second), Began: spend()}
+			p.Name, p.Cut, p.Done = strconv.Itoa(random.Int()), spend().Add(ahead).Truncate(exactness), spend()
+			points = append(points, p)
+		}
+		last := points[len(points)-1]
+		random.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
+		newest, cut, ok := Newest(clock.Truncate(time.Second), points)
+		if !ok || newest.UID != last.UID || cut.Before(last.Began) || cut.After(last.Done) {
+			t.Fatalf("history %d, storage clock ahead by %s: the newest is %v at %s, want %+v\n%+v", seed, ahead, newest, cut, last, points)
+		}
+	}
 }
 
 func TestNextIsWhenSomethingGrowsTooOld(t *testing.T) {

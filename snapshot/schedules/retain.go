@@ -147,7 +147,7 @@ func pointsOf(snapshots []snapshotv1alpha1.ApplicationSnapshot, known *reference
 		if snapshot.Status.CutTime != nil {
 			point.Cut = snapshot.Status.CutTime.Time
 		}
-		point.Began = begunAt(snapshot)
+		point.Began, point.Done = exactly(snapshot.Status.StartTime), exactly(snapshot.Status.ReadyTime)
 		if known != nil {
 			point.InUse, point.Claims = known.useOf(snapshot), known.claimsOf(snapshot)
 		}
@@ -156,12 +156,12 @@ func pointsOf(snapshots []snapshotv1alpha1.ApplicationSnapshot, known *reference
 	return points
 }
 
-// begunAt is when work on a snapshot began, or zero.
-func begunAt(snapshot *snapshotv1alpha1.ApplicationSnapshot) time.Time {
-	if snapshot.Status.StartTime == nil {
+// exactly is a time of a status, or zero.
+func exactly(t *metav1.MicroTime) time.Time {
+	if t == nil {
 		return time.Time{}
 	}
-	return snapshot.Status.StartTime.Time
+	return t.Time
 }
 
 func stateOf(snapshot *snapshotv1alpha1.ApplicationSnapshot) retention.State {

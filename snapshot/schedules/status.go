@@ -4,7 +4,6 @@
 package schedules
 
 import (
-	"cmp"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -64,7 +63,6 @@ func (p *pass) summarizeSnapshots() {
 	p.status.Active, p.status.ReadySnapshots = "", 0
 	p.status.LastSuccess, p.status.LastSuccessTime, p.status.LastFailure = "", nil, ""
 	var failure time.Time
-	var newest *snapshotv1alpha1.ApplicationSnapshot
 	uncut := p.uncut()
 	for i := range p.mine {
 		snapshot := &p.mine[i]
@@ -73,7 +71,9 @@ func (p *pass) summarizeSnapshots() {
 		}
 		switch stateOf(snapshot) {
 		case retention.Ready:
-			newest = p.countReady(snapshot, newest)
+			if snapshot.DeletionTimestamp == nil {
+				p.status.ReadySnapshots++
+			}
 		case retention.Failed:
 			if created := snapshot.CreationTimestamp.Time; p.status.LastFailure == "" || created.After(failure) {
 				p.status.LastFailure, failure = snapshot.Name, created
@@ -81,37 +81,12 @@ func (p *pass) summarizeSnapshots() {
 		default:
 		}
 	}
-	if newest != nil {
-		p.status.LastSuccess, p.status.LastSuccessTime = newest.Name, &metav1.Time{Time: cutOf(newest)}
+	if newest, cut, ok := retention.Newest(p.now, pointsOf(p.mine, nil)); ok {
+		p.status.LastSuccess, p.status.LastSuccessTime = newest.Name, &metav1.Time{Time: cut.Truncate(time.Second)}
 	}
 	if uncut != "" {
 		p.status.Active = uncut
 	}
-}
-
-// countReady counts a restore point that stays, and returns the newest one.
-func (p *pass) countReady(snapshot, newest *snapshotv1alpha1.ApplicationSnapshot) *snapshotv1alpha1.ApplicationSnapshot {
-	if snapshot.DeletionTimestamp != nil {
-		return newest
-	}
-	p.status.ReadySnapshots++
-	if newest == nil || isNewer(snapshot, newest) {
-		return snapshot
-	}
-	return newest
-}
-
-// cutOf is when a snapshot was cut, as exact as a status has it.
-func cutOf(snapshot *snapshotv1alpha1.ApplicationSnapshot) time.Time {
-	if snapshot.Status.CutTime != nil {
-		return snapshot.Status.CutTime.Truncate(time.Second)
-	}
-	return snapshot.CreationTimestamp.Time
-}
-
-// isNewer says that a restore point is newer than another, in the order of retention.
-func isNewer(snapshot, than *snapshotv1alpha1.ApplicationSnapshot) bool {
-	return cmp.Or(cutOf(snapshot).Compare(cutOf(than)), begunAt(snapshot).Compare(begunAt(than))) > 0
 }
 
 // summarizeRuns says when the next runs start. A run that is due and could not be made is the first of them.
