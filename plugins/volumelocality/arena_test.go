@@ -95,6 +95,7 @@ type arena struct {
 	nodes      []*corev1.Node
 	activator  *activator
 	clock      *testingclock.FakeClock
+	events     *events.FakeRecorder
 }
 
 // arenaOptions are what an arena begins with.
@@ -104,12 +105,14 @@ type arenaOptions struct {
 	objects   []runtime.Object
 	// withoutPreemption leaves the in-tree plugin out of the profile.
 	withoutPreemption bool
+	// withoutFit leaves out the plugin that looks at requests.
+	withoutFit bool
 }
 
 func newArena(t *testing.T, o arenaOptions) *arena {
 	t.Helper()
 	metrics.Register()
-	a := &arena{t: t, cluster: &current{}, activator: &activator{}, clock: testingclock.NewFakeClock(testEpoch)}
+	a := &arena{t: t, cluster: &current{}, activator: &activator{}, clock: testingclock.NewFakeClock(testEpoch), events: events.NewFakeRecorder(1000)}
 	locations := map[string]drivers.Location{}
 	for _, claim := range slices.Sorted(maps.Keys(o.locations)) {
 		o.objects = append(o.objects, claimAndPV(claim)...)
@@ -133,13 +136,13 @@ func newArena(t *testing.T, o arenaOptions) *arena {
 		a.preempting = append(a.preempting, a.pl)
 		return a.pl, err
 	}
-	a.framework = a.newFramework(ours, !o.withoutPreemption)
+	a.framework = a.newFramework(ours, o)
 	a.informers.Start(t.Context().Done())
 	a.informers.WaitForCacheSync(t.Context().Done())
 	return a
 }
 
-func (a *arena) newFramework(ours frameworkruntime.PluginFactory, preempts bool) framework.Framework {
+func (a *arena) newFramework(ours frameworkruntime.PluginFactory, o arenaOptions) framework.Framework {
 	a.t.Helper()
 	fit := func(ctx context.Context, _ runtime.Object, handle fwk.Handle) (fwk.Plugin, error) {
 		args := &schedulerconfig.NodeResourcesFitArgs{ScoringStrategy: &schedulerconfig.ScoringStrategy{Type: schedulerconfig.LeastAllocated}}
@@ -154,10 +157,12 @@ func (a *arena) newFramework(ours frameworkruntime.PluginFactory, preempts bool)
 	plugins := []tf.RegisterPluginFunc{
 		tf.RegisterQueueSortPlugin(queuesort.Name, queuesort.New),
 		tf.RegisterBindPlugin(defaultbinder.Name, defaultbinder.New),
-		tf.RegisterPluginAsExtensions(noderesources.Name, fit, "PreFilter", "Filter"),
 		tf.RegisterPluginAsExtensions(Name, ours, "PreFilter", "Filter", "PostFilter", "PostBind"),
 	}
-	if preempts {
+	if !o.withoutFit {
+		plugins = append(plugins, tf.RegisterPluginAsExtensions(noderesources.Name, fit, "PreFilter", "Filter"))
+	}
+	if !o.withoutPreemption {
 		plugins = append(plugins, tf.RegisterPluginAsExtensions(defaultpreemption.Name, inTree, "PostFilter"))
 	}
 	made, err := tf.NewFramework(a.t.Context(), plugins, "roost",
@@ -165,7 +170,7 @@ func (a *arena) newFramework(ours frameworkruntime.PluginFactory, preempts bool)
 		frameworkruntime.WithSnapshotSharedLister(a.cluster), frameworkruntime.WithPodActivator(a.activator),
 		frameworkruntime.WithPodNominator(&nominations{byPod: map[types.UID]nomination{}}),
 		frameworkruntime.WithWaitingPods(frameworkruntime.NewWaitingPodsMap()), frameworkruntime.WithPodsInPreBind(frameworkruntime.NewPodsInPreBindMap()),
-		frameworkruntime.WithEventRecorder(&events.FakeRecorder{}))
+		frameworkruntime.WithEventRecorder(a.events))
 	if err != nil {
 		a.t.Fatalf("making the framework: %v", err)
 	}

@@ -23,6 +23,26 @@ func (pl *VolumeLocality) attemptOf(ctx context.Context, pod *corev1.Pod, s *cyc
 	}
 	attempt := s.plan.NodesAt(pl.levels.of(pod.UID), seedOf(pod.UID), eachNode(nodes))
 	pl.hold(pod, s, attempt.Level)
+	if s.until.IsZero() && pl.profile(ctx).fits {
+		attempt = pl.passOverFull(pod, s, attempt, nodes)
+	}
+	return attempt
+}
+
+// passOverFull returns the first attempt from this one on that has a node with room for what the pod requests. To try one
+// without would cost an event, a write of the pod's status and another cycle, only to hear that.
+func (pl *VolumeLocality) passOverFull(pod *corev1.Pod, s *cycleState, attempt volumelocality.Attempt, nodes []fwk.NodeInfo) volumelocality.Attempt {
+	infos := pl.handle.SnapshotSharedLister().NodeInfos()
+	for attempt.Level < volumelocality.LevelAll {
+		full := whatIsFull(pod, attempt.Nodes, infos)
+		if full == nil {
+			break
+		}
+		if attempt.Level == volumelocality.LevelData {
+			s.lacked = countedReasons(full)
+		}
+		attempt = s.plan.NodesAt(attempt.Level+1, seedOf(pod.UID), eachNode(nodes))
+	}
 	return attempt
 }
 

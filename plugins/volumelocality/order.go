@@ -16,50 +16,49 @@ import (
 // order is what is known of the profile that the plugin is in.
 type order struct {
 	once sync.Once
-	// good says that our PostFilter is asked before anybody is preempted.
-	good bool
+	profile
+}
+
+type profile struct {
+	// narrows says that our PostFilter is asked before anybody is preempted.
+	narrows bool
 	// preempts says that the profile has DefaultPreemption after it: where that is not wanted, we do not preempt either.
 	preempts bool
+	// fits says that a pod goes only where its requests fit.
+	fits bool
+}
+
+// profile is looked at when the first pod comes: it is not known yet when the plugin is made.
+func (pl *VolumeLocality) profile(ctx context.Context) profile {
+	pl.order.once.Do(func() { pl.order.profile = pl.checkProfile(klog.FromContext(ctx)) })
+	return pl.order.profile
 }
 
 // narrows says whether pods may be held to their data nodes for an attempt.
 func (pl *VolumeLocality) narrows(ctx context.Context) bool {
-	pl.look(ctx)
-	return pl.args.DataNodesFirst && pl.order.good
+	return pl.args.DataNodesFirst && pl.profile(ctx).narrows
 }
 
-// preempts says whether the plugin preempts for pods that are held to their data nodes.
-func (pl *VolumeLocality) preempts(ctx context.Context) bool {
-	pl.look(ctx)
-	return pl.order.preempts
-}
-
-func (pl *VolumeLocality) look(ctx context.Context) {
-	pl.order.once.Do(func() { pl.order.good, pl.order.preempts = pl.checkProfile(klog.FromContext(ctx)) })
-}
-
-// checkProfile says whether the profile asks our PostFilter before it preempts, and whether it preempts at all. A plugin that
-// is enabled under multiPoint alone comes after the in-tree ones, and then a pod would be evicted to make room on a data
-// node that the pod only prefers. The profile is not known yet when the plugin is made, so this is asked when the first pod
-// comes.
-func (pl *VolumeLocality) checkProfile(logger klog.Logger) (good, preempts bool) {
+// checkProfile says what the profile does. A plugin that is enabled under multiPoint alone comes after the in-tree ones, and
+// then a pod would be evicted to make room on a data node that the pod only prefers.
+func (pl *VolumeLocality) checkProfile(logger klog.Logger) profile {
 	framework, ok := pl.handle.(interface {
 		ListPlugins() *schedulerconfig.Plugins
 	})
 	if !ok {
-		return false, false
+		return profile{}
 	}
-	profile := framework.ListPlugins()
-	if score := find(profile.Score, Name); score >= 0 && profile.Score.Enabled[score].Weight < 0 {
+	plugins := framework.ListPlugins()
+	if score := find(plugins.Score, Name); score >= 0 && plugins.Score.Enabled[score].Weight < 0 {
 		logger.Error(nil, "The profile gives the plugin a negative weight, must be positive: nodes with the data score lowest; to keep pods away from their data, use the policy Avoid",
-			"plugin", Name, "weight", profile.Score.Enabled[score].Weight)
+			"plugin", Name, "weight", plugins.Score.Enabled[score].Weight)
 	}
-	ours, preemption := find(profile.PostFilter, Name), find(profile.PostFilter, names.DefaultPreemption)
-	good = ours >= 0 && (preemption < 0 || ours < preemption)
+	ours, preemption := find(plugins.PostFilter, Name), find(plugins.PostFilter, names.DefaultPreemption)
+	good := ours >= 0 && (preemption < 0 || ours < preemption)
 	if !good && pl.args.DataNodesFirst {
 		logger.Error(nil, "Data nodes are not tried first: the profile must enable the plugin under postFilter, before DefaultPreemption", "plugin", Name)
 	}
-	return good, good && preemption >= 0
+	return profile{narrows: good, preempts: good && preemption >= 0, fits: find(plugins.Filter, names.NodeResourcesFit) >= 0}
 }
 
 // find returns the plugin's place in the order, -1 where it is not enabled.

@@ -51,6 +51,11 @@ func whatLacks(nodes []string, statuses fwk.NodeToStatusReader) string {
 			counts[reason]++
 		}
 	}
+	return countedReasons(counts)
+}
+
+// countedReasons tells the reasons with their numbers, the most frequent first.
+func countedReasons(counts map[string]int) string {
 	reasons := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
 	})

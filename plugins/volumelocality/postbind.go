@@ -4,6 +4,7 @@
 package volumelocality
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -38,7 +39,7 @@ func (pl *VolumeLocality) PostBind(ctx context.Context, state fwk.CycleState, po
 	got := pl.receive(s, node)
 	got.count()
 	if local := got.of(false); local.got < local.all {
-		got.why = pl.whyRemote(ctx, pod, s, got, lacked)
+		got.why = pl.whyRemote(ctx, pod, s, got, cmp.Or(s.lacked, lacked))
 	}
 	if told, counts := got.tell(); counts {
 		recorder.Eventf(pod, nil, told.eventType, told.reason, eventAction, "%s", told.note)

@@ -44,7 +44,10 @@ func (pl *VolumeLocality) PostFilter(ctx context.Context, state fwk.CycleState, 
 		}
 		return pl.makeRoom(ctx, state, pod, statuses, whyPending(s, statuses)...)
 	}
-	if s.attempt.Level == volumelocality.LevelData {
+	switch {
+	case s.lacked != "":
+		pl.notes.set(pod.UID, s.lacked)
+	case s.attempt.Level == volumelocality.LevelData:
 		pl.notes.set(pod.UID, whatLacks(s.attempt.Nodes, statuses))
 	}
 	pl.remember(pod, next)
@@ -61,7 +64,7 @@ func (pl *VolumeLocality) PostFilter(ctx context.Context, state fwk.CycleState, 
 func (pl *VolumeLocality) makeRoom(
 	ctx context.Context, state fwk.CycleState, pod *corev1.Pod, statuses fwk.NodeToStatusReader, why ...string,
 ) (*fwk.PostFilterResult, *fwk.Status) {
-	if !pl.preempts(ctx) || len(pod.Spec.ResourceClaims) > 0 {
+	if !pl.profile(ctx).preempts || len(pod.Spec.ResourceClaims) > 0 {
 		return nil, fwk.NewStatus(fwk.Unschedulable, why...)
 	}
 	result, status := pl.evictor.preempt(ctx, state, pod, statuses)

@@ -49,6 +49,8 @@ var evictionTests = map[string]struct {
 	change  func(*corev1.Pod)
 	budgets []runtime.Object
 	without bool
+	// wantNode is where the pod goes at once.
+	wantNode string
 	// wantEvicted are those who have to go.
 	wantEvicted []string
 }{
@@ -147,7 +149,7 @@ var evictionTests = map[string]struct {
 	},
 	"a pod that neither waits nor requires its data evicts nobody to be next to it": {
 		running: []contender{{name: "one", node: "a1"}, {name: "two", node: "b1"}},
-		db:      contender{priority: 10},
+		db:      contender{priority: 10}, wantNode: "a2",
 	},
 	"nobody is evicted on a node without the data": {
 		running: []contender{{name: "one", node: "a1", priority: 10}, {name: "two", node: "b1", priority: 10}, {name: "cheap", node: "a2"}},
@@ -194,7 +196,7 @@ func TestWhoIsEvictedForAPodThatIsHeldToItsDataNodes(t *testing.T) {
 			if diff := cmp.Diff(tc.wantEvicted, evicted, cmp.Transformer("none", emptyIsNil)); diff != "" {
 				t.Errorf("evicted (-want +got):\n%s", diff)
 			}
-			if (got.Nominated != "") != (len(tc.wantEvicted) > 0) || got.Node != "" {
+			if (got.Nominated != "") != (len(tc.wantEvicted) > 0) || got.Node != tc.wantNode {
 				t.Errorf("the attempt ended with %+v, want a nominated node where somebody was evicted", got)
 			}
 			if len(tc.wantEvicted) == 0 {

@@ -31,6 +31,8 @@ type cycleState struct {
 	wait time.Duration
 	// until is when that wait is over, where this attempt is held to the data nodes for it; otherwise zero.
 	until time.Time
+	// lacked is what the data nodes lack, where they were passed over because all are full.
+	lacked string
 	// requests are what the pod's unbound claims need of a node's storage pools, and shortage what happens where they lack it.
 	requests []*pools.Request
 	shortage *shortage

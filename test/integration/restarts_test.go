@@ -32,7 +32,7 @@ const (
 // flow is a way for pods to be placed that takes more than one attempt.
 type flow struct {
 	name string
-	// nodes hold the data, and are full when the pods come.
+	// nodes hold the data, and take no pod when the pods come.
 	nodes   []string
 	options []podOption
 	// local says that the pods end on the nodes with the data.
@@ -49,7 +49,11 @@ var _ = Describe("A scheduler that is killed again and again", func() {
 			{name: "requires", nodes: nodeNames(4, 6), options: []podOption{annotated(volumelocality.Required)}, local: true},
 			{name: "preempts", nodes: nodeNames(6, 8), options: []podOption{annotated(volumelocality.Required), ranked(highPriority), needing("150m")}, local: true},
 		}
-		s.fillAll(ctx, nodeNames(0, 8))
+		// Full nodes would be passed over, in one attempt.
+		for _, node := range flows[0].nodes {
+			s.taint(ctx, node)
+		}
+		s.fillAll(ctx, nodeNames(2, 8))
 		for _, f := range flows {
 			s.publish(ctx, vendor, f.name, f.nodes...)
 			s.bindByHand(ctx, f.name, csiSource(vendor, f.name))

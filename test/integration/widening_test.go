@@ -31,7 +31,7 @@ var _ = Describe("A pod whose data nodes are full", func() {
 	var s *space
 	BeforeEach(func(ctx SpecContext) { s = newSpace(ctx, shared) })
 
-	It("goes to a replica's rack, then its zone, then anywhere, at once and without evicting anybody", func(ctx SpecContext) {
+	It("goes to a replica's rack, then its zone, then anywhere, in one attempt and without evicting anybody", func(ctx SpecContext) {
 		v := s.provision(ctx, "data", sandbox.NodeName(0))
 		for level, tc := range []struct{ full, want []string }{
 			{full: v.dataNodes, want: s.rackmates(ctx, v.dataNodes)},
@@ -40,43 +40,18 @@ var _ = Describe("A pod whose data nodes are full", func() {
 		} {
 			By("filling more nodes")
 			s.fill(ctx, nodeCPU, tc.full)
-			// While others come and go, the scheduler would try the pod again anyhow.
 			before := s.uids(ctx)
 			s.waitForRunning(ctx, len(before))
 			pod := fmt.Sprintf("pod-%d", level)
 			s.create(ctx, newPod(pod, using(v.claim), ranked(highPriority)))
 			Expect(tc.want).To(ContainElement(s.nodeOf(ctx, pod)))
-			var failures []eventsv1.Event
-			Eventually(func() []eventsv1.Event {
-				failures = s.events(ctx, pod, reasonFailedScheduling)
-				return failures
-			}).WithContext(ctx).ShouldNot(BeEmpty())
-			Expect(failures).To(HaveLen(1), "it widens once: all nodes are in one region, so that near is all")
-			bound := s.events(ctx, pod, reasonScheduled)
-			Expect(bound).To(HaveLen(1))
-			Expect(bound[0].EventTime.Sub(failures[0].EventTime.Time)).To(BeNumerically("<", backoff), "it did not wait between attempts")
+			// The scheduler tells in order, and tells of the binding last.
+			Eventually(func() []eventsv1.Event { return s.events(ctx, pod, reasonScheduled) }).WithContext(ctx).Should(HaveLen(1))
+			Expect(s.events(ctx, pod, reasonFailedScheduling)).To(BeEmpty())
 			s.expectEvicted(ctx, before)
 			s.deletePod(ctx, pod)
 		}
 	})
-
-	It("does not wait in a busy scheduler either, where a pod that failed is put off", func(ctx SpecContext) {
-		v := s.provision(ctx, "data", sandbox.NodeName(0))
-		s.fill(ctx, nodeCPU, v.dataNodes)
-		s.waitForRunning(ctx, len(v.dataNodes))
-		shared.StopScheduler()
-		for i := range crowd {
-			s.create(ctx, newPod(fmt.Sprintf("crowd-%d", i), needing("0")))
-		}
-		s.create(ctx, newPod("pod", using(v.claim), ranked(highPriority)))
-		Expect(shared.StartScheduler(ctx, "")).To(Succeed())
-		s.nodeOf(ctx, "pod")
-		failures, bound := s.events(ctx, "pod", reasonFailedScheduling), s.events(ctx, "pod", reasonScheduled)
-		Expect(failures).NotTo(BeEmpty())
-		Expect(bound).To(HaveLen(1))
-		Expect(bound[0].EventTime.Sub(failures[0].EventTime.Time)).To(BeNumerically("<", backoff))
-		s.waitForRunning(ctx, crowd+len(v.dataNodes)+1)
-	}, NodeTimeout(startTimeout))
 
 	It("evicts as the stock scheduler would when there is no room anywhere: the cheapest pod, not one beside the data", func(ctx SpecContext) {
 		v := s.provision(ctx, "data", sandbox.NodeName(0))
@@ -88,6 +63,63 @@ var _ = Describe("A pod whose data nodes are full", func() {
 		s.expectEvicted(ctx, before, filler(node))
 	})
 })
+
+var _ = Describe("A pod whose data nodes do not take it", func() {
+	var s *space
+	BeforeEach(func(ctx SpecContext) { s = newSpace(ctx, shared) })
+
+	It("goes to a replica's rack, then anywhere, at once and without evicting anybody", func(ctx SpecContext) {
+		v := s.provision(ctx, "data", sandbox.NodeName(0))
+		for level, tc := range []struct{ tainted, want []string }{
+			{tainted: v.dataNodes, want: s.rackmates(ctx, v.dataNodes)},
+			{tainted: append(s.rackmates(ctx, v.dataNodes), s.zonemates(ctx, v.dataNodes)...), want: s.strangers(ctx, v.dataNodes)},
+		} {
+			By("tainting more nodes")
+			for _, node := range tc.tainted {
+				s.taint(ctx, node)
+			}
+			// While others come and go, the scheduler would try the pod again anyhow.
+			before := s.uids(ctx)
+			pod := fmt.Sprintf("pod-%d", level)
+			s.create(ctx, newPod(pod, using(v.claim), ranked(highPriority)))
+			Expect(tc.want).To(ContainElement(s.nodeOf(ctx, pod)))
+			failures := s.failuresBefore(ctx, pod)
+			Expect(failures).To(HaveLen(1), "it widens once: all nodes are in one region, so that near is all")
+			s.expectEvicted(ctx, before)
+			s.deletePod(ctx, pod)
+		}
+	})
+
+	It("does not wait in a busy scheduler either, where a pod that failed is put off", func(ctx SpecContext) {
+		v := s.provision(ctx, "data", sandbox.NodeName(0))
+		for _, node := range v.dataNodes {
+			s.taint(ctx, node)
+		}
+		shared.StopScheduler()
+		for i := range crowd {
+			s.create(ctx, newPod(fmt.Sprintf("crowd-%d", i), needing("0")))
+		}
+		s.create(ctx, newPod("pod", using(v.claim), ranked(highPriority)))
+		Expect(shared.StartScheduler(ctx, "")).To(Succeed())
+		s.nodeOf(ctx, "pod")
+		Expect(s.failuresBefore(ctx, "pod")).NotTo(BeEmpty())
+		s.waitForRunning(ctx, crowd+1)
+	}, NodeTimeout(startTimeout))
+})
+
+// failuresBefore are the attempts that failed before the pod was bound, which it was without being put off.
+func (s *space) failuresBefore(ctx context.Context, pod string) []eventsv1.Event {
+	GinkgoHelper()
+	var bound []eventsv1.Event
+	Eventually(func() []eventsv1.Event {
+		bound = s.events(ctx, pod, reasonScheduled)
+		return bound
+	}).WithContext(ctx).Should(HaveLen(1))
+	failures := s.events(ctx, pod, reasonFailedScheduling)
+	Expect(failures).NotTo(BeEmpty())
+	Expect(bound[0].EventTime.Sub(failures[0].EventTime.Time)).To(BeNumerically("<", backoff), "it did not wait between attempts")
+	return failures
+}
 
 var _ = Describe("A pod whose policy is Required", func() {
 	var s *space
