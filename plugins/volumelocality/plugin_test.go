@@ -347,6 +347,22 @@ func TestLevelsAreForgotten(t *testing.T) {
 	}
 }
 
+func TestAPodOfAGroupKeepsItsLevelUntilTheGroupIsPlaced(t *testing.T) {
+	f := newFixture(t, dataOnA1())
+	pod := podUsing("data")
+	pod.Spec.SchedulingGroup = &corev1.PodSchedulingGroup{}
+	_, state := f.attempt(pod)
+	f.pl.PostFilter(t.Context(), state, pod, failed([]string{"a1"}))
+	f.pl.Unreserve(t.Context(), state, pod, "a2")
+	if got := f.pl.levels.of(pod.UID); got != volumelocality.LevelNear {
+		t.Errorf("level after another pod of the group found no node = %d, want %d", got, volumelocality.LevelNear)
+	}
+	f.pl.PostBind(t.Context(), state, pod, "a2")
+	if got := f.pl.levels.of(pod.UID); got != volumelocality.LevelData {
+		t.Errorf("level after binding = %d, want %d", got, volumelocality.LevelData)
+	}
+}
+
 func TestABadPolicyIsToldAfterBinding(t *testing.T) {
 	f := newFixture(t, world{nodes: sixNodes(), objects: claimAndPV("data"), driver: &memory{}})
 	pod := annotated(podUsing("data"), "Sometimes")

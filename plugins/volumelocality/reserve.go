@@ -27,8 +27,13 @@ func (pl *VolumeLocality) Reserve(_ context.Context, state fwk.CycleState, pod *
 
 // Unreserve takes the promise back, and forgets the level of a pod that found a node and did not get it, so that it begins
 // with its data nodes again.
+//
+// A pod of a scheduling group does so whenever another one of the group found none. It keeps its level: otherwise those that
+// widen in turn would never all have a node at once.
 func (pl *VolumeLocality) Unreserve(_ context.Context, state fwk.CycleState, pod *corev1.Pod, _ string) {
-	pl.levels.forget(pod.UID)
+	if pod.Spec.SchedulingGroup == nil {
+		pl.levels.forget(pod.UID)
+	}
 	if s, ok := readState(state); ok && len(s.requests) > 0 {
 		pl.pools.Memory().Release(pod.UID, s.requests...)
 	}
