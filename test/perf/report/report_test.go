@@ -25,9 +25,9 @@ func measured() *results.File {
 			run("Pinned", results.Stock, 2, 100), run("Pinned", results.Roost, 1, 99),
 		},
 		Functions: []results.Function{
-			{Name: "Plugin/PreFilter/volumes=1", Nanos: 4000, Allocs: 30},
-			{Name: "Plugin/Filter/volumes=1", Nanos: 20, Allocs: 1},
-			{Name: "Plugin/Score/volumes=1", Nanos: 1001},
+			{Name: "Plugin/replicas=3/volumes=1/PreFilter", Nanos: 4000, Allocs: 30},
+			{Name: "Plugin/replicas=3/volumes=1/Filter", Nanos: 20, Allocs: 1},
+			{Name: "Plugin/replicas=3/volumes=1/Score", Nanos: 1001},
 			{Name: "Memory", Extra: map[string]float64{"bytes/replica": 399}},
 		},
 		Binaries: map[string]int64{stockBinary: 1000, roostBinary: 1099},
@@ -40,14 +40,20 @@ func TestJudge(t *testing.T) {
 		{"one volume, pinned to its three nodes, 5000 nodes: at least 6 times stock", "2.00 times", false},
 		{"one volume, any node may mount it: all pods on a data node", "200 of 200", true},
 		{"one volume, pinned to its three nodes: all pods on a data node", "99 of 100", false},
-		{"Plugin/PreFilter/volumes=1: under 20 µs", "4 µs, 30 allocations", true},
-		{"Plugin/Filter/volumes=1: under 1 µs, 0 allocations", "20 ns, 1 allocations", false},
-		{"Plugin/Score/volumes=1: under 1 µs, 0 allocations", "1 µs, 0 allocations", false},
+		{"Plugin/replicas=3/volumes=1/PreFilter: under 20 µs", "4 µs, 30 allocations", true},
+		{"Plugin/replicas=3/volumes=1/Filter: under 1 µs, 0 allocations", "20 ns, 1 allocations", false},
+		{"Plugin/replicas=3/volumes=1/Score: under 1 µs, 0 allocations", "1 µs, 0 allocations", false},
 		{"memory of the topology index, 100,000 volumes of 3 replicas: under 400 bytes a replica", "399 bytes", true},
 		{"size of the binary: under 10 % over stock", "9.9 %", true},
 	}
 	if diff := cmp.Diff(want, judge(measured()), cmp.AllowUnexported(verdict{})); diff != "" {
 		t.Errorf("judge() (-want +got):\n%s", diff)
+	}
+	renamed := &results.File{Functions: []results.Function{{Name: "Plugin/PreFilter"}}}
+	for _, got := range judge(renamed) {
+		if got.held || got.measured != notMeasured {
+			t.Errorf("judge() of other functions = %+v, want what is not measured and not held", got)
+		}
 	}
 	if got := judge(&results.File{}); got != nil {
 		t.Errorf("judge() of nothing = %v, want nothing", got)
@@ -124,14 +130,14 @@ func TestPictureHasTheLargestCluster(t *testing.T) {
 func TestParseFunctions(t *testing.T) {
 	got, err := parseFunctions(`goos: linux
 pkg: roost.dev/roost/plugins/volumelocality
-BenchmarkPlugin/PreFilter/volumes=1-2         	  347012	      3438 ns/op	    1824 B/op	      22 allocs/op
+BenchmarkPlugin/replicas=3/volumes=1/PreFilter-2         	  347012	      3438 ns/op	    1824 B/op	      22 allocs/op
 PASS
 pkg: roost.dev/roost/drivers/published
 BenchmarkMemory-2	1	1200000000 ns/op	172.5 bytes/replica
 ok  	roost.dev/roost/drivers/published	3.1s
 `)
 	want := []results.Function{
-		{Package: "plugins/volumelocality", Name: "Plugin/PreFilter/volumes=1", Nanos: 3438, Bytes: 1824, Allocs: 22},
+		{Package: "plugins/volumelocality", Name: "Plugin/replicas=3/volumes=1/PreFilter", Nanos: 3438, Bytes: 1824, Allocs: 22},
 		{Package: "drivers/published", Name: "Memory", Nanos: 1.2e9, Extra: map[string]float64{"bytes/replica": 172.5}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
