@@ -27,7 +27,7 @@ demo: build ## Start the sandbox, play the story, and exit 0 only if every step 
 sandbox: build ## Start a whole control plane on this machine and leave it running until Ctrl-C.
 	@bin/sandbox up
 
-bench: build ## Measure scheduling with Roost and with the stock scheduler, and write docs/performance.md; takes about 40 minutes.
+bench: build ## Measure scheduling with Roost and with the stock scheduler, and write docs/performance.md; takes about 36 minutes.
 	@hack/bench.sh
 
 bench-quick: build ## The same, small and without touching the page, to see that it works; takes about 5 minutes.
