@@ -297,6 +297,20 @@ func (a *arena) create(pods ...*corev1.Pod) {
 	}
 }
 
+// populate creates the pod "db", which uses the claim "data" and may be changed before, and those that run already.
+func (a *arena) populate(db contender, change func(*corev1.Pod), running []contender) {
+	a.t.Helper()
+	db.name, db.claim = "db", "data"
+	pod := db.obj()
+	if change != nil {
+		change(pod)
+	}
+	a.create(pod)
+	for _, c := range running {
+		a.create(c.obj())
+	}
+}
+
 // contender makes a pod that takes a whole node of an arena, unless cpu says otherwise.
 type contender struct {
 	name, claim, node, cpu string

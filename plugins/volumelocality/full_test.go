@@ -36,15 +36,7 @@ func TestFullNodesArePassedOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tc.options.locations = map[string]drivers.Location{"data": inSync("a1")}
 			a := newArena(t, tc.options)
-			tc.db.name, tc.db.claim = "db", "data"
-			db := tc.db.obj()
-			if tc.change != nil {
-				tc.change(db)
-			}
-			a.create(db)
-			for _, c := range tc.running {
-				a.create(c.obj())
-			}
+			a.populate(tc.db, tc.change, tc.running)
 			got := a.schedule("db")
 			if got.Node != tc.wantNode || !strings.Contains(got.Why, tc.wantWhy) {
 				t.Errorf("the attempt ended with %+v, want node %q, or to be told %q", got, tc.wantNode, tc.wantWhy)

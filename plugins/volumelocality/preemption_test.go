@@ -181,15 +181,7 @@ func TestWhoIsEvictedForAPodThatIsHeldToItsDataNodes(t *testing.T) {
 	for name, tc := range evictionTests {
 		t.Run(name, func(t *testing.T) {
 			a := newArena(t, arenaOptions{locations: twoDataNodes(), objects: tc.budgets, withoutPreemption: tc.without})
-			tc.db.name, tc.db.claim = "db", "data"
-			db := tc.db.obj()
-			if tc.change != nil {
-				tc.change(db)
-			}
-			a.create(db)
-			for _, c := range tc.running {
-				a.create(c.obj())
-			}
+			a.populate(tc.db, tc.change, tc.running)
 			before := a.names()
 			got := a.schedule("db")
 			evicted := slices.DeleteFunc(before, func(name string) bool { return slices.Contains(a.names(), name) })

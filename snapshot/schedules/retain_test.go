@@ -248,18 +248,18 @@ func TestTheNewerOfTwoThatWereCutInOneSecondStays(t *testing.T) {
 // The schedule's clock has whole seconds, and a cut may be later than it by almost one.
 func TestTheNewerStaysThatWasCutInThisSecond(t *testing.T) {
 	const now = "2026-04-30T23:30:01Z"
-	made := func(name string, created string, began, cut, ready time.Duration) *snapshotv1alpha1.ApplicationSnapshot {
+	made := func(name string, began, cut, ready time.Duration) *snapshotv1alpha1.ApplicationSnapshot {
 		return point(newest, func(s *snapshotv1alpha1.ApplicationSnapshot) {
 			after := func(d time.Duration) *metav1.MicroTime {
 				return &metav1.MicroTime{Time: at("2026-04-30T23:30:00Z").Add(d)}
 			}
-			s.Name, s.UID, s.CreationTimestamp = name, types.UID("uid-"+name), metav1.Time{Time: at(created)}
+			s.Name, s.UID, s.CreationTimestamp = name, types.UID("uid-"+name), metav1.Time{Time: at("2026-04-30T23:30:00Z")}
 			s.Status.StartTime, s.Status.CutTime, s.Status.ReadyTime = after(began), after(cut), after(ready)
 		})
 	}
 	w := newWorld(t, keepOne,
-		made("nightly-now-aaaaaaaa", "2026-04-30T23:30:00Z", 880*time.Millisecond, 910*time.Millisecond, 930*time.Millisecond),
-		made("nightly-now-bbbbbbbb", "2026-04-30T23:30:00Z", 970*time.Millisecond, 1010*time.Millisecond, 1020*time.Millisecond))
+		made("nightly-now-aaaaaaaa", 880*time.Millisecond, 910*time.Millisecond, 930*time.Millisecond),
+		made("nightly-now-bbbbbbbb", 970*time.Millisecond, 1010*time.Millisecond, 1020*time.Millisecond))
 	w.reconcileAt(now)
 	wantNames(t, w, "now-bbbbbbbb")
 	if got := w.schedule().Status.LastSuccess; got != "nightly-now-bbbbbbbb" {

@@ -17,8 +17,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -123,7 +121,7 @@ func (c *crowded) fillDataNodes(ctx context.Context) {
 		}
 		for _, node := range dataNodesAt(i) {
 			if isTainted(i) {
-				if err := c.taintQuickly(ctx, node); err != nil {
+				if err := c.setTaints(ctx, node, takesNoPod); err != nil {
 					return err
 				}
 				continue
@@ -134,16 +132,6 @@ func (c *crowded) fillDataNodes(ctx context.Context) {
 		}
 		return nil
 	})
-}
-
-// taintQuickly is for a cluster that no other spec uses.
-func (c *crowded) taintQuickly(ctx context.Context, name string) error {
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"taints":[{"key":"spec","effect":"NoSchedule"}]}}`))
-	if err := c.client.Patch(ctx, node, patch); err != nil {
-		return fmt.Errorf("tainting node %s: %w", name, err)
-	}
-	return nil
 }
 
 // provisionAt makes a bound claim whose volume any node may mount.

@@ -175,12 +175,19 @@ func (s *space) expectEvicted(ctx context.Context, before map[string]types.UID, 
 // taint keeps new pods off a node, for the spec.
 func (s *space) taint(ctx context.Context, name string) {
 	GinkgoHelper()
+	Expect(s.setTaints(ctx, name, takesNoPod)).To(Succeed())
+	DeferCleanup(func(ctx SpecContext) { Expect(s.setTaints(ctx, name, "null")).To(Succeed()) }, NodeTimeout(patience))
+}
+
+// takesNoPod are taints that no pod tolerates.
+const takesNoPod = `[{"key":"spec","effect":"NoSchedule"}]`
+
+// setTaints gives a node these taints, as JSON, and no others.
+func (s *space) setTaints(ctx context.Context, name, taints string) error {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	set := func(ctx context.Context, taints string) {
-		GinkgoHelper()
-		patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"taints":`+taints+`}}`))
-		Expect(s.client.Patch(ctx, node, patch)).To(Succeed())
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"taints":`+taints+`}}`))
+	if err := s.client.Patch(ctx, node, patch); err != nil {
+		return fmt.Errorf("setting the taints of node %s: %w", name, err)
 	}
-	set(ctx, `[{"key":"spec","effect":"NoSchedule"}]`)
-	DeferCleanup(func(ctx SpecContext) { set(ctx, "null") }, NodeTimeout(patience))
+	return nil
 }
